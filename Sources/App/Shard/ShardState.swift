@@ -1,0 +1,27 @@
+import Net
+import Runtime
+import Store
+
+/// What commands and sessions see of the shard they run on; the poll loop around it is `Shard`. Used by one thread.
+final class ShardState {
+    /// 0..<shardCount.
+    let id: Int
+    let shardCount: Int
+    let keyspace: Keyspace
+    /// What the server is configured to be this turn; replaced through RCU by CONFIG SET.
+    var config: Config
+    /// Clock readings of this turn.
+    var monotonic: Nanoseconds = 0
+    var unixMilliseconds: Int64 = 0
+    var unixMicroseconds: Int64 = 0
+    var entropy: Entropy
+    var statistics = ShardStatistics()
+
+    init(id: Int, shardCount: Int, keyspace: Keyspace, config: Config, entropy: Entropy) {
+        self.id = id
+        self.shardCount = shardCount
+        self.keyspace = keyspace
+        self.config = config
+        self.entropy = entropy
+    }
+}

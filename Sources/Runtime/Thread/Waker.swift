@@ -1,0 +1,54 @@
+import CLinux
+import Glibc
+
+/// How other threads end a shard's sleep: an eventfd, written only when the sleeper has announced that it sleeps.
+///
+/// The sleeper announces, then looks at its rings once more, then sleeps; the waker publishes to the ring, then reads
+/// the announcement. With a full fence between the two steps on both sides, at least one of them sees the other
+/// (Dekker), so no wake-up is lost and a busy shard costs its peers no system call.
+@frozen
+public struct Waker: BitwiseCopyable, @unchecked Sendable {
+    /// Readable when somebody called. The sleeper polls it and owns it.
+    public let descriptor: Int32
+    /// 1 from the announcement until the sleeper is awake again or somebody has written the eventfd for it.
+    @usableFromInline let sleeping: UnsafeMutablePointer<UInt32>
+
+    public init() {
+        descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        precondition(descriptor >= 0, "no descriptor left for an eventfd")
+        sleeping = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
+            .bindMemory(to: UInt32.self, capacity: 32)
+        sleeping.initialize(repeating: 0, count: 32)
+    }
+
+    public func deallocate() {
+        close(descriptor)
+        UnsafeMutableRawPointer(sleeping).deallocate()
+    }
+
+    /// Sleeper: announce, then check the rings again before sleeping.
+    @inlinable public func announceSleep() {
+        apus_store_relaxed_u32(sleeping, 1)
+        apus_fence_seq_cst()
+    }
+
+    /// Sleeper: awake again. Empties the eventfd if it was written.
+    public func awake() {
+        if apus_exchange_u32(sleeping, 0) == 0 {
+            var value: UInt64 = 0
+            _ = read(descriptor, &value, 8)
+        }
+    }
+
+    /// Waker, after publishing. One system call only if the shard sleeps and nobody woke it yet.
+    @inlinable public func wake() {
+        apus_fence_seq_cst()
+        if apus_load_relaxed_u32(sleeping) != 0 { write() }
+    }
+
+    @usableFromInline @inline(never) func write() {
+        guard apus_exchange_u32(sleeping, 0) == 1 else { return }
+        var one: UInt64 = 1
+        _ = Glibc.write(descriptor, &one, 8)
+    }
+}

@@ -1,0 +1,4 @@
+import Testing
+@testable import Net
+
+@Test func builds() {}
