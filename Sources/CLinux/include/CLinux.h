@@ -1,9 +1,9 @@
 // What Swift cannot import from Linux's headers: GNU extensions, macros with arguments and C11 atomics.
 // Static inline only; nothing here holds state.
+//
+// _GNU_SOURCE must not be defined here: it changes the definition of libc types (fd_set), and the same type with two
+// definitions in two modules (Swift's Glibc and this one) does not compile. What needs it is done by system call.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -52,25 +53,27 @@ static inline void apus_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 // MARK: threads
 
+#define APUS_CORE_LIMIT 1024
+
 /// Pins the calling thread to one core. Returns 0 or an errno value.
 static inline int apus_pin_to_core(int core) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    unsigned char set[APUS_CORE_LIMIT / 8] = {0};
+    if (core < 0 || core >= APUS_CORE_LIMIT) return EINVAL;
+    set[core / 8] = (unsigned char)(1u << (core % 8));
+    return syscall(SYS_sched_setaffinity, 0, sizeof set, set) == 0 ? 0 : errno;
 }
 
 /// Writes the cores this process may use into `cores`, returns how many (at most `capacity`).
 static inline int apus_usable_cores(int *cores, int capacity) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+    unsigned char set[APUS_CORE_LIMIT / 8] = {0};
+    if (syscall(SYS_sched_getaffinity, 0, sizeof set, set) < 0) return 0;
     int count = 0;
-    for (int i = 0; i < CPU_SETSIZE && count < capacity; i++)
-        if (CPU_ISSET(i, &set)) cores[count++] = i;
+    for (int i = 0; i < APUS_CORE_LIMIT && count < capacity; i++)
+        if (set[i / 8] >> (i % 8) & 1) cores[count++] = i;
     return count;
 }
 
-static inline void apus_name_thread(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
+/// Names the calling thread; what is beyond 15 bytes is cut.
+static inline void apus_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 static inline int apus_errno(void) { return errno; }
