@@ -1,0 +1,62 @@
+import Runtime
+
+extension Stack {
+    /// What one stack instance is told at its birth. Plain values; nothing is read from anywhere else.
+    public struct Configuration: Sendable {
+        /// The address frames are sent from; frames to other addresses (broadcast excepted) are dropped.
+        public var hardwareAddress: MACAddress
+        /// The stack's only IPv4 address.
+        public var address: IPv4Address
+        /// Length of the subnet's prefix, 0...32: destinations inside are resolved by ARP directly.
+        public var prefixLength: Int
+        /// Next hop outside the subnet; without one, outside destinations are resolved as if they were on the link.
+        public var gateway: IPv4Address?
+        /// Largest IPv4 datagram, in bytes: 576...1900 (a frame holds it behind 128 bytes of headroom).
+        public var mtu: Int
+        /// Receive window of a connection, in bytes: what a peer may send before the user consumes.
+        public var receiveWindow: Int
+        /// Frames a connection's send queue may hold; further output waits in memory from the heap.
+        public var sendFrames: Int
+        /// Control blocks in all states together. A SYN beyond that is dropped (after old TIME-WAIT blocks were reused).
+        public var maxConnections: Int
+        /// Connections in SYN-RECEIVED; beyond that the oldest gives way.
+        public var maxHalfOpen: Int
+        /// Idle time after which a peer is probed (RFC 9293 3.8.4); 0 turns it off.
+        public var keepalive: Nanoseconds
+        /// Maximum segment lifetime; TIME-WAIT lasts twice as long.
+        public var maximumSegmentLifetime: Nanoseconds
+        /// How long an ACK waits for data to ride on (RFC 9293 allows up to 500 ms).
+        public var delayedAck: Nanoseconds
+        /// Lower bound of the retransmission timeout. RFC 6298 recommends one second; everybody uses 200 ms.
+        public var minimumRTO: Nanoseconds
+        /// Retransmissions without an answer after which a connection is given up (RFC 9293 R2).
+        public var maxRetransmissions: Int
+        /// Timestamps (RFC 7323) are offered and accepted.
+        public var timestamps: Bool
+        /// Frames of flows that this stack does not know go to `strays` instead of being answered by RST; so do ARP
+        /// frames, after they were handled.
+        public var strayHandling: Bool
+        /// Capacity of `transmitQueue`, a power of two.
+        public var transmitCapacity: Int
+
+        public init(hardwareAddress: MACAddress, address: IPv4Address, prefixLength: Int = 24) {
+            self.hardwareAddress = hardwareAddress
+            self.address = address
+            self.prefixLength = prefixLength
+            gateway = nil
+            mtu = 1500
+            receiveWindow = 256 << 10
+            sendFrames = 64
+            maxConnections = 65_536
+            maxHalfOpen = 4_096
+            keepalive = 0
+            maximumSegmentLifetime = .seconds(30)
+            delayedAck = .milliseconds(40)
+            minimumRTO = .milliseconds(200)
+            maxRetransmissions = 15
+            timestamps = true
+            strayHandling = false
+            transmitCapacity = 4_096
+        }
+    }
+}

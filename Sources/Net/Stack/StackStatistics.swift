@@ -1,0 +1,75 @@
+/// Counters by cause since the stack was made. Frames are counted once, at the first cause that ends their way.
+public struct StackStatistics: Sendable {
+    // Ethernet
+    public var framesReceived: UInt64 = 0
+    public var framesSent: UInt64 = 0
+    public var ethernetTruncated: UInt64 = 0
+    public var ethernetNotForUs: UInt64 = 0
+    public var ethernetUnknownType: UInt64 = 0
+    // ARP
+    public var arpRequestsReceived: UInt64 = 0
+    public var arpRepliesReceived: UInt64 = 0
+    public var arpRequestsSent: UInt64 = 0
+    public var arpRepliesSent: UInt64 = 0
+    public var arpMalformed: UInt64 = 0
+    /// Somebody else claims our own address.
+    public var arpAddressConflicts: UInt64 = 0
+    /// An entry in use was contradicted; the old owner is probed first.
+    public var arpContradictions: UInt64 = 0
+    /// Frames dropped because their next hop did not answer, or too many waited for it.
+    public var arpPendingDrops: UInt64 = 0
+    public var arpCacheFull: UInt64 = 0
+    // IPv4
+    public var ipv4Received: UInt64 = 0
+    public var ipv4Malformed: UInt64 = 0
+    public var ipv4BadChecksum: UInt64 = 0
+    public var ipv4NotForUs: UInt64 = 0
+    public var ipv4Fragments: UInt64 = 0
+    /// Broadcast, multicast, loopback or our own address as the source.
+    public var ipv4BadSource: UInt64 = 0
+    public var ipv4UnknownProtocol: UInt64 = 0
+    // ICMP
+    public var icmpReceived: UInt64 = 0
+    public var icmpEchoReplies: UInt64 = 0
+    public var icmpMalformed: UInt64 = 0
+    public var icmpBadChecksum: UInt64 = 0
+    public var icmpIgnored: UInt64 = 0
+    // TCP
+    public var tcpSegmentsReceived: UInt64 = 0
+    public var tcpSegmentsSent: UInt64 = 0
+    public var tcpBytesReceived: UInt64 = 0
+    public var tcpBytesSent: UInt64 = 0
+    public var tcpMalformed: UInt64 = 0
+    public var tcpBadChecksum: UInt64 = 0
+    public var tcpActiveOpens: UInt64 = 0
+    public var tcpPassiveOpens: UInt64 = 0
+    public var tcpEstablished: UInt64 = 0
+    public var tcpClosed: UInt64 = 0
+    public var tcpResetsReceived: UInt64 = 0
+    public var tcpResetsSent: UInt64 = 0
+    public var tcpRetransmissions: UInt64 = 0
+    public var tcpTimeouts: UInt64 = 0
+    public var tcpFastRetransmits: UInt64 = 0
+    public var tcpGivenUp: UInt64 = 0
+    public var tcpDuplicateAcks: UInt64 = 0
+    public var tcpDelayedAcks: UInt64 = 0
+    public var tcpWindowProbes: UInt64 = 0
+    public var tcpKeepaliveProbes: UInt64 = 0
+    public var tcpChallengeAcks: UInt64 = 0
+    public var tcpOutOfOrder: UInt64 = 0
+    /// Out-of-order segments dropped for want of frames or because a connection holds its share.
+    public var tcpOutOfOrderDrops: UInt64 = 0
+    public var tcpOutsideWindow: UInt64 = 0
+    public var tcpOldTimestamps: UInt64 = 0
+    public var tcpHalfOpenDrops: UInt64 = 0
+    public var tcpConnectionLimitDrops: UInt64 = 0
+    /// SYNs to ports nobody listens on.
+    public var tcpRefused: UInt64 = 0
+    /// Segments of connections that do not exist.
+    public var tcpUnknown: UInt64 = 0
+    /// No free frame when one was needed to send.
+    public var frameShortages: UInt64 = 0
+    /// The transmit queue was full when something had to be sent.
+    public var transmitQueueFull: UInt64 = 0
+    public init() {}
+}
