@@ -1,0 +1,67 @@
+# What a person or the CI types. Everything real is a script in tools/, perf/ or Tests/EndToEnd; each tells how it is used.
+
+SWIFT ?= swift
+APUS := .build/release/apus
+
+RUN_PACKAGES := libxdp-dev libbpf-dev liburcu-dev pkg-config iproute2
+TEST_PACKAGES := redis-server redis-tools python3 python3-redis python3-hiredis libhiredis-dev gcc libc6-dev \
+	binutils valgrind iputils-ping ethtool procps util-linux
+BENCH_PACKAGES := redis-server redis-tools python3 ethtool procps util-linux
+PERF_PACKAGES := $(BENCH_PACKAGES) linux-perf
+
+.DEFAULT_GOAL := help
+.PHONY: help deps test-deps bench-deps perf-deps build run test bench flamegraph instructions sim format lint clean
+
+help:
+	@echo "make run           install what is missing, build, start the server (ARGS=\"--port 6380 ...\")"
+	@echo "make test          install what is missing, build, run every test"
+	@echo "make build         release build: $(APUS)"
+	@echo "make deps          install the Debian packages that building and running need"
+	@echo "make bench         side by side with redis-server (ROUNDS=3 REQUESTS=200000 LINKS=\"xdp packet tap kernel\")"
+	@echo "make flamegraph    record the server under load, write perf/out/flamegraph.svg (LINK=xdp SECONDS=10)"
+	@echo "make instructions  instructions per request, by callgrind, against perf/budgets.json"
+	@echo "make sim           the whole server under simulated faults (ARGS=\"--seed 1\")"
+	@echo "make format        format all Swift sources in place"
+	@echo "make clean         remove what was built"
+
+deps:
+	@tools/install-packages $(RUN_PACKAGES)
+
+test-deps: deps
+	@tools/install-packages $(TEST_PACKAGES)
+
+bench-deps: deps
+	@tools/install-packages $(BENCH_PACKAGES)
+
+perf-deps: deps
+	@tools/install-packages $(PERF_PACKAGES)
+
+build: deps
+	$(SWIFT) build -c release
+
+run: build
+	exec $(APUS) $(ARGS)
+
+test: test-deps
+	/usr/bin/python3 tools/run-tests $(ARGS)
+
+bench: bench-deps build
+	/usr/bin/python3 perf/bench
+
+flamegraph: perf-deps build
+	/usr/bin/python3 perf/flamegraph
+
+instructions: test-deps build
+	/usr/bin/python3 perf/instructions
+
+sim: build
+	$(APUS) sim $(ARGS)
+
+format:
+	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+
+clean:
+	rm -rf .build perf/out
