@@ -1,8 +1,5 @@
 // liburcu's quiescent-state-based flavour (QSBR): its entry points are macros, Swift needs functions.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE  // as CLinux has it: the modules must see the same fd_set
-#endif
 #define _LGPL_SOURCE
 #include <urcu-qsbr.h>
 
