@@ -1,0 +1,53 @@
+/// CONFIG GET and CONFIG SET.
+extension Config {
+    /// The directives that a CONFIG GET pattern names (a glob, in any case), in the table's order.
+    public func matching(_ pattern: String) -> [(name: String, value: String)] { matching([pattern]) }
+
+    /// The directives that any of these patterns names, each once.
+    public func matching(_ patterns: [String]) -> [(name: String, value: String)] {
+        let globs = patterns.map { Array($0.utf8) }
+        return Directive.table.compactMap { directive in
+            let name = Array(directive.name.utf8)
+            guard globs.contains(where: { globMatches($0, name, ignoringCase: true) }) else { return nil }
+            return (directive.name, values[directive.id]!.description)
+        }
+    }
+
+    /// What CONFIG SET makes of this configuration: all pairs are applied, or none. Redis's order of checks: first all
+    /// names, then the values from left to right. The error's text is the error reply.
+    public func setting(_ pairs: [(name: String, value: String)]) -> Result<Config, ConfigError> {
+        var directives: [Directive] = []
+        for (name, _) in pairs {
+            guard let directive = Directive.named(name) else {
+                if UnsupportedDirective.contains(name.lowercased()) {
+                    return .failure(Self.refusal(name, "not supported yet"))
+                }
+                return .failure(
+                    ConfigError("ERR Unknown option or number of arguments for CONFIG SET - '\(name)'"))
+            }
+            switch directive.change {
+            case .startOnly: return .failure(Self.refusal(name, "can't set immutable config"))
+            case .protected: return .failure(Self.refusal(name, "can't set protected config"))
+            case .anyTime: break
+            }
+            if directives.contains(where: { $0.id == directive.id }) {
+                return .failure(Self.refusal(name, "duplicate parameter"))
+            }
+            directives.append(directive)
+        }
+        var changed = values
+        for (directive, pair) in zip(directives, pairs) {
+            do {
+                changed[directive.id] = try directive.kind.parse(
+                    directive.kind.words(of: pair.value), previous: changed[directive.id])
+            } catch {
+                return .failure(Self.refusal(pair.name, error.text))
+            }
+        }
+        return .success(Config(values: changed, notices: notices))
+    }
+
+    private static func refusal(_ name: String, _ reason: String) -> ConfigError {
+        ConfigError("ERR CONFIG SET failed (possibly related to argument '\(name)') - \(reason)")
+    }
+}
