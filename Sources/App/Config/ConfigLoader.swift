@@ -43,7 +43,7 @@ struct ConfigLoader {
             }
             do {
                 try apply(words, depth: 0)
-            } catch let error as LineError {
+            } catch {
                 let shown = words.dropFirst().map(quotedConfigWord).joined(separator: " ")
                 throw ConfigError("--\(words[0])\(shown.isEmpty ? "" : " " + shown): \(error.sentence)")
             }
@@ -94,14 +94,13 @@ struct ConfigLoader {
             number += 1
             let trimmed = line.drop { $0.isWhitespace }
             if trimmed.isEmpty || trimmed.first == "#" { continue }
-            do {
+            do throws(LineError) {
                 guard let words = splitConfigLine(trimmed) else {
                     throw LineError.bad("Unbalanced quotes in configuration line")
                 }
                 if !words.isEmpty { try apply(words, depth: depth) }
-            } catch LineError.complete(let error) {
-                throw error
-            } catch LineError.bad(let reason) {
+            } catch {
+                guard case .bad(let reason) = error else { throw ConfigError(error.sentence) }
                 let place = "at line \(number)" + (path.map { " of '\($0)'" } ?? "")
                 var shown = String(trimmed)
                 while shown.last?.isWhitespace == true { shown.removeLast() }
@@ -112,8 +111,6 @@ struct ConfigLoader {
                     >>> '\(shown)'
                     \(reason)
                     """)
-            } catch {
-                throw ConfigError("\(error)")
             }
         }
     }
@@ -123,7 +120,7 @@ struct ConfigLoader {
         let rest = Array(words.dropFirst())
         if name == "include", rest.count == 1 { return try include(rest[0], depth: depth) }
         if let directive = Directive.named(name) {
-            do {
+            do throws(ValueError) {
                 // As in Redis, a line needs a value; only lists may be empty, and then by "".
                 guard !rest.isEmpty else { throw ValueError("wrong number of arguments") }
                 try set(directive, rest)

@@ -80,8 +80,8 @@ enum DirectiveEffect: Sendable {
 struct Directive: Sendable {
     let id: DirectiveID
     let kind: DirectiveKind
-    /// As it would be written in the file, already split into words.
-    let defaultWords: [String]
+    /// As it would be written in the file.
+    let defaultValue: String
     let change: DirectiveChange
     let effect: DirectiveEffect
     /// One sentence for --help and the documentation.
@@ -90,12 +90,12 @@ struct Directive: Sendable {
     var name: String { id.rawValue }
 
     init(
-        _ id: DirectiveID, _ kind: DirectiveKind, _ defaultValue: String..., change: DirectiveChange = .anyTime,
+        _ id: DirectiveID, _ kind: DirectiveKind, _ defaultValue: String, change: DirectiveChange = .anyTime,
         effect: DirectiveEffect = .active, _ summary: String
     ) {
         self.id = id
         self.kind = kind
-        self.defaultWords = defaultValue
+        self.defaultValue = defaultValue
         self.change = change
         self.effect = effect
         self.summary = summary

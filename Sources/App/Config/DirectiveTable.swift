@@ -39,8 +39,8 @@ extension Directive {
             effect: .none("Apus has no protected mode; bind and requirepass decide who may connect"),
             "Redis's protected mode."),
         Directive(
-            .clientOutputBufferLimit, .outputLimits, "normal", "0", "0", "0", "slave", "256mb", "64mb", "60", "pubsub",
-            "32mb", "8mb", "60",
+            .clientOutputBufferLimit, .outputLimits,
+            "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60",
             "Class, hard limit, soft limit and soft seconds: a client whose unsent replies exceed them is closed."),
         Directive(
             .clientQueryBufferLimit, .memory(megabyte...Int.max), "1gb", "Longest command that may be in assembly."),
@@ -94,7 +94,7 @@ extension Directive {
 
     private static let persistence: [Directive] = [
         Directive(
-            .save, .savePoints, effect: .none(noPersistence), "Seconds and changes after which a snapshot is written."),
+            .save, .savePoints, "", effect: .none(noPersistence), "Seconds and changes after which a snapshot is written."),
         Directive(
             .dbfilename, .text, "dump.rdb", change: .protected, effect: .none(noPersistence), "The snapshot's name."),
         Directive(.appendonly, .toggle, "no", effect: .none(noPersistence), "Keeps a log of all changes."),
