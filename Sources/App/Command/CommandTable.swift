@@ -1,0 +1,189 @@
+import Glibc
+import Runtime
+
+/// What routing and checks need of one command or subcommand, as plain memory.
+struct CommandEntry: BitwiseCopyable {
+    let id: CommandID
+    let routing: Routing
+    let flags: CommandFlags
+    /// Words including the name; negative: at least that many.
+    let arity: Int32
+    /// 0: no keys. `lastKey` negative: counted from the end. `keyStep` >= 1.
+    let firstKey: Int16
+    let lastKey: Int16
+    let keyStep: Int16
+    /// Subcommands are `subcommandCount` entries from entry number `firstSubcommand`; 0: none.
+    let firstSubcommand: Int16
+    let subcommandCount: Int16
+    /// This entry's place in `CommandTable.specs`.
+    let number: Int16
+    /// "get", "client|list": what Redis calls the full name. Never freed.
+    let fullName: ByteView
+    /// The same without the container.
+    let name: ByteView
+
+    @inline(__always)
+    func accepts(argumentCount count: Int) -> Bool {
+        arity >= 0 ? count == Int(arity) : count >= Int(0 &- arity)
+    }
+}
+
+/// All commands, compiled from their specifications for lookup. Immutable; any thread may read it. Lives for ever.
+struct CommandTable: BitwiseCopyable, @unchecked Sendable {
+    /// Built at first use. Shards keep a copy of this handle, since each access of a global asks if it is built.
+    static let shared = CommandTable(CommandTable.allSpecs)
+
+    /// Commands, in `CommandID`'s order, then their subcommands.
+    let entries: UnsafePointer<CommandEntry>
+    let commandCount: Int
+    let entryCount: Int
+    /// Open addressing with linear probing, at most a quarter full: most lookups end at the first slot.
+    private let slots: UnsafePointer<Slot>
+    private static let slotCount = 512
+
+    private struct Slot {
+        /// The lower-cased name's first 8 bytes, zero filled. 0: free.
+        var head: UInt64
+        /// Of the whole name.
+        var length: UInt8
+        var entry: Int16
+    }
+
+    /// The entry of a top-level command. O(1).
+    func find(_ name: ByteView) -> UnsafePointer<CommandEntry>? {
+        let head = Self.head(name)
+        var index = Self.hash(head, name.count)
+        while true {
+            let slot = slots + index
+            if slot.pointee.head == head && Int(slot.pointee.length) == name.count {
+                let entry = entries + Int(slot.pointee.entry)
+                if name.count <= 8 || Self.equal(name, entry.pointee.name) { return entry }
+            }
+            if slot.pointee.head == 0 { return nil }
+            index = (index &+ 1) & (Self.slotCount &- 1)
+        }
+    }
+
+    /// The entry for a command as received: of its subcommand, where the command has those and a second word is there.
+    /// nil: unknown; `writeUnknown` tells the client.
+    func resolve(_ arguments: Arguments) -> UnsafePointer<CommandEntry>? {
+        guard let entry = find(arguments[0]) else { return nil }
+        if entry.pointee.subcommandCount == 0 || arguments.count < 2 { return entry }
+        return subcommand(of: entry, arguments[1])
+    }
+
+    /// O(number of subcommands).
+    @inline(never)
+    func subcommand(of entry: UnsafePointer<CommandEntry>, _ name: ByteView) -> UnsafePointer<CommandEntry>? {
+        let first = entries + Int(entry.pointee.firstSubcommand)
+        for index in 0..<Int(entry.pointee.subcommandCount) {
+            let candidate = first + index
+            if candidate.pointee.name.count == name.count && Self.equal(name, candidate.pointee.name) {
+                return candidate
+            }
+        }
+        return nil
+    }
+
+    subscript(_ id: CommandID) -> UnsafePointer<CommandEntry> { entries + Int(id.rawValue) }
+
+    // MARK: hashing
+
+    /// The first eight bytes in lower case, zero filled.
+    @inline(__always)
+    private static func head(_ name: ByteView) -> UInt64 {
+        let count = name.count
+        if count >= 8 { return lower(name.base.loadUnaligned(as: UInt64.self).littleEndian) }
+        return lower(shortHead(name.base, count))
+    }
+
+    /// Fewer than eight bytes, zero filled, without reading beyond them.
+    @inline(__always)
+    private static func shortHead(_ base: UnsafeRawPointer, _ count: Int) -> UInt64 {
+        if count >= 4 {
+            let low = UInt64(base.loadUnaligned(as: UInt32.self).littleEndian)
+            let high = UInt64(base.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self).littleEndian)
+            return low | high << UInt64(truncatingIfNeeded: (count &- 4) &* 8)
+        }
+        if count == 0 { return 0 }
+        // First, middle and last byte cover one to three bytes.
+        let first = UInt64(base.load(as: UInt8.self))
+        let middle = UInt64(base.load(fromByteOffset: count >> 1, as: UInt8.self))
+        let last = UInt64(base.load(fromByteOffset: count &- 1, as: UInt8.self))
+        return first | middle << UInt64(truncatingIfNeeded: (count >> 1) &* 8)
+            | last << UInt64(truncatingIfNeeded: (count &- 1) &* 8)
+    }
+
+    /// Sets bit 5 of each byte in `A...Z` and no other.
+    @inline(__always)
+    private static func lower(_ word: UInt64) -> UInt64 {
+        let low7 = word & 0x7f7f_7f7f_7f7f_7f7f
+        let notBelowA = low7 &+ 0x3f3f_3f3f_3f3f_3f3f  // bit 7: byte >= "A"
+        let aboveZ = low7 &+ 0x2525_2525_2525_2525  // bit 7: byte > "Z"
+        let isUpper = notBelowA & ~aboveZ & ~word & 0x8080_8080_8080_8080
+        return word | isUpper >> 2
+    }
+
+    @inline(__always)
+    private static func hash(_ head: UInt64, _ count: Int) -> Int {
+        let product = (head ^ UInt64(truncatingIfNeeded: count)) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: product >> 55)
+    }
+
+    /// `name` equals `lowercase` but for the case of ASCII letters; the counts are equal.
+    private static func equal(_ name: ByteView, _ lowercase: ByteView) -> Bool {
+        for index in 0..<name.count {
+            var byte = name[index]
+            if byte >= 65 && byte <= 90 { byte |= 0x20 }
+            if byte != lowercase[index] { return false }
+        }
+        return true
+    }
+
+    // MARK: building
+
+    /// `specs`: one for each `CommandID`, in its order.
+    init(_ specs: [CommandSpec]) {
+        precondition(specs.map(\.id) == CommandID.allCases, "one specification for each command, in CommandID's order")
+        var flat = specs.map { ($0, $0.name) }
+        var firstSubcommand: [Int] = []
+        for spec in specs {
+            firstSubcommand.append(flat.count)
+            for sub in spec.subcommands { flat.append((sub, "\(spec.name)|\(sub.name)")) }
+        }
+        let entries = UnsafeMutablePointer<CommandEntry>.allocate(capacity: flat.count)
+        for (number, (spec, fullName)) in flat.enumerated() {
+            let full = Self.keep(fullName)
+            let prefix = fullName.utf8.count - spec.name.utf8.count
+            (entries + number).initialize(
+                to: CommandEntry(
+                    id: spec.id, routing: spec.routing, flags: spec.flags, arity: Int32(spec.arity),
+                    firstKey: Int16(spec.keys?.first ?? 0), lastKey: Int16(spec.keys?.last ?? 0),
+                    keyStep: Int16(spec.keys?.step ?? 0),
+                    firstSubcommand: Int16(number < specs.count ? firstSubcommand[number] : 0),
+                    subcommandCount: Int16(spec.subcommands.count), number: Int16(number), fullName: full,
+                    name: ByteView(full.base + prefix, full.count - prefix)))
+        }
+        let slots = UnsafeMutablePointer<Slot>.allocate(capacity: Self.slotCount)
+        slots.initialize(repeating: Slot(head: 0, length: 0, entry: 0), count: Self.slotCount)
+        precondition(specs.count * 4 <= Self.slotCount, "table too small")
+        for number in 0..<specs.count {
+            let name = entries[number].name
+            var index = Self.hash(Self.head(name), name.count)
+            while slots[index].head != 0 { index = (index + 1) & (Self.slotCount - 1) }
+            slots[index] = Slot(head: Self.head(name), length: UInt8(name.count), entry: Int16(number))
+        }
+        self.entries = UnsafePointer(entries)
+        self.slots = UnsafePointer(slots)
+        commandCount = specs.count
+        entryCount = flat.count
+    }
+
+    /// A copy of the text that stays.
+    private static func keep(_ text: String) -> ByteView {
+        let bytes = Array(text.utf8)
+        let copy = UnsafeMutableRawPointer.allocate(byteCount: max(1, bytes.count), alignment: 8)
+        bytes.withUnsafeBytes { copy.copyMemory(from: $0.baseAddress!, byteCount: bytes.count) }
+        return ByteView(copy, bytes.count)
+    }
+}
