@@ -7,11 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
-#include <linux/if.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+#include <linux/veth.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -75,5 +79,51 @@ static inline int apus_usable_cores(int *cores, int capacity) {
 
 /// Names the calling thread; what is beyond 15 bytes is cut.
 static inline void apus_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+// MARK: interfaces (struct ifreq is a union of pointers and values; Swift sees plain arguments)
+// Each returns 0 or an errno value. `fd` is any socket.
+
+static inline int apus_ifreq(int fd, unsigned long request, const char *name, struct ifreq *r) {
+    size_t length = strlen(name);
+    if (length == 0 || length >= IFNAMSIZ) return EINVAL;
+    memcpy(r->ifr_name, name, length + 1);
+    return ioctl(fd, request, r) == 0 ? 0 : errno;
+}
+
+static inline int apus_interface_flags(int fd, const char *name, int *flags) {
+    struct ifreq r = {0};
+    int code = apus_ifreq(fd, SIOCGIFFLAGS, name, &r);
+    *flags = (unsigned short)r.ifr_flags;
+    return code;
+}
+
+static inline int apus_interface_mtu(int fd, const char *name, int *mtu) {
+    struct ifreq r = {0};
+    int code = apus_ifreq(fd, SIOCGIFMTU, name, &r);
+    *mtu = r.ifr_mtu;
+    return code;
+}
+
+/// `type` is ARPHRD_*, 1 for Ethernet.
+static inline int apus_interface_address(int fd, const char *name, uint8_t *mac, int *type) {
+    struct ifreq r = {0};
+    int code = apus_ifreq(fd, SIOCGIFHWADDR, name, &r);
+    memcpy(mac, r.ifr_hwaddr.sa_data, 6);
+    *type = r.ifr_hwaddr.sa_family;
+    return code;
+}
+
+static inline int apus_ethtool(int fd, const char *name, void *command) {
+    struct ifreq r = {0};
+    r.ifr_data = command;
+    return apus_ifreq(fd, SIOCETHTOOL, name, &r);
+}
+
+/// Creates or opens a TAP interface on an open /dev/net/tun.
+static inline int apus_tap_attach(int fd, const char *name) {
+    struct ifreq r = {0};
+    r.ifr_flags = IFF_TAP | IFF_NO_PI;
+    return apus_ifreq(fd, TUNSETIFF, name, &r);
+}
 
 static inline int apus_errno(void) { return errno; }
