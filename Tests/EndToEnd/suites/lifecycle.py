@@ -1,0 +1,123 @@
+"""Connections by the thousand, idleness, and ends of all kinds."""
+
+import time
+import unittest
+
+import harness
+import resp
+from suites.base import ServerTest
+
+
+class Churn(ServerTest):
+    limit = 240
+    connections = 2000
+    rounds = 10
+
+    def test_connections_come_and_go_without_a_leak(self):
+        """2,000 connections opened, used and closed, ten times over. What INFO calls in use returns to where it was."""
+        with self.client() as control:
+            before = None
+            for turn in range(self.rounds):
+                self.one_round(turn)
+                if before is None:
+                    before = self.settled(control)
+                    resident = self.server.resident_bytes()
+            after = self.settled(control)
+        self.assertEqual(after, before)
+        growth = self.server.resident_bytes() - resident
+        self.assertLess(growth, 32 << 20, "resident memory grew over nine rounds")
+
+    def one_round(self, turn):
+        clients = [self.client() for _ in range(self.connections)]
+        try:
+            for i, client in enumerate(clients):
+                client.send(resp.encode("SET", f"k{i % 100}", turn) + resp.encode("ECHO", i))
+            for i, client in enumerate(clients):
+                self.assertEqual(client.reply(), "OK")
+                self.assertEqual(client.reply(), str(i).encode())
+        finally:
+            for client in clients:
+                client.close()
+
+    def settled(self, control):
+        """Counts of things in use, once the closed connections are gone."""
+        deadline = time.monotonic() + 10
+        while (info := self.info(control))["connected_clients"] != "1" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        counts = {"connected_clients": info["connected_clients"]}
+        for name, value in info.items():
+            if name.endswith("_in_use") or name.endswith("_live"):
+                counts[name] = value
+        return counts
+
+
+class Idle(ServerTest):
+    def test_an_idle_server_sleeps(self):
+        with self.client() as client:
+            client.pipeline([("SET", f"k{i}", i, "EX", 1000) for i in range(1000)])
+            time.sleep(1)
+            before = self.server.cpu_seconds()
+            time.sleep(3)
+            used = (self.server.cpu_seconds() - before) / 3
+        self.assertLess(used, 0.02)
+
+    def test_it_wakes_up(self):
+        with self.client() as client:
+            for _ in range(5):
+                time.sleep(0.3)
+                started = time.monotonic()
+                self.assertEqual(client.call("PING"), "PONG")
+                self.assertLess(time.monotonic() - started, 0.2)
+
+
+class Kill(unittest.TestCase):
+    """SIGKILL, then the next start at once on the same interface."""
+
+    def restarts(self, configuration):
+        server = harness.Server(configuration)
+        try:
+            for _ in range(3):
+                server.start()
+                with server.namespace.entered(), resp.Client(server) as client:
+                    self.assertEqual(client.call("SET", "k", "v"), "OK")
+                    server.kill()
+            interfaces = server.namespace.interfaces()
+            if "server0" in interfaces:
+                self.assertNotIn("xdp", interfaces["server0"])
+                self.kernel_works_on(server)
+            server.start()
+            with server.namespace.entered(), resp.Client(server) as client:
+                self.assertIsNone(client.call("GET", "k"))
+            self.assertEqual(server.stop(), 0, server.log())
+        finally:
+            server.close()
+
+    def kernel_works_on(self, server):
+        """The kernel can use the interface as if nothing had been."""
+        name = server.namespace.name
+        other = harness.Namespace()
+        try:
+            harness.sh("ip", "-n", name, "link", "set", "server0", "netns", other.name)
+            harness.sh("ip", "-n", other.name, "addr", "add", "10.78.0.3/24", "dev", "server0")
+            harness.sh("ip", "-n", other.name, "link", "set", "server0", "up")
+            harness.sh("ip", "netns", "exec", name, "ping", "-n", "-c", 3, "-i", 0.1, "-W", 2, "10.78.0.3")
+            harness.sh("ip", "-n", other.name, "addr", "del", "10.78.0.3/24", "dev", "server0")
+            harness.sh("ip", "-n", other.name, "link", "set", "server0", "netns", name)
+            harness.sh("ip", "-n", name, "link", "set", "server0", "up")
+        finally:
+            other.delete()
+
+    def test_auto(self):
+        self.restarts(harness.Configuration("auto", 2))
+
+    def test_xdp(self):
+        self.restarts(harness.Configuration("xdp", 2))
+
+    def test_packet(self):
+        self.restarts(harness.Configuration("packet"))
+
+    def test_tap(self):
+        self.restarts(harness.Configuration("tap"))
+
+    def test_kernel(self):
+        self.restarts(harness.Configuration("kernel", 2))
