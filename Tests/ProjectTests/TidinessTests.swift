@@ -59,7 +59,7 @@ struct TidinessTests {
 
     /// Folders whose code runs for every packet or command.
     static let hotFolders = [
-        "Sources/Net/TCP/", "Sources/Net/Wire/", "Sources/Store/", "Sources/App/Protocol/", "Sources/App/Shard/",
+        "Sources/Net/TCP/", "Sources/Net/Wire/", "Sources/Net/IP/", "Sources/Net/Stack/", "Sources/Store/", "Sources/App/Protocol/", "Sources/App/Shard/",
     ]
 
     /// Constructs that allocate, lock, switch threads or call through an existential.
