@@ -2,21 +2,59 @@ import Net
 import Runtime
 
 /// One client's state, beside its byte stream. A handle: copies name the same session; owned by one shard.
-struct Session: BitwiseCopyable {
+struct Session: BitwiseCopyable, Equatable {
     let state: UnsafeMutablePointer<SessionState>
 
+    var id: UInt64 { state.pointee.id }
     var isRESP3: Bool { state.pointee.protocolVersion == 3 }
+    var isAuthenticated: Bool { state.pointee.flags.contains(.authenticated) }
+
+    /// What is written for the current command is to be thrown away.
+    var dropsReplies: Bool { !state.pointee.flags.isDisjoint(with: [.replyOff, .skipping]) }
+
+    /// After each command, whatever became of it: CLIENT REPLY SKIP holds for exactly one.
+    func commandEnded() {
+        let flags = state.pointee.flags
+        guard !flags.isDisjoint(with: [.skipNext, .skipping]) else { return }
+        state.pointee.flags.remove([.skipNext, .skipping])
+        if flags.contains(.skipNext) { state.pointee.flags.insert(.skipping) }
+    }
 }
 
-/// Plain memory, so that a slab can hold it. What only some clients have is in `extras`.
-struct SessionState {
+/// Plain memory, so that a slab can hold it. What only some clients have is in `extras`. At most 128 bytes: an idle
+/// client costs this and its connection's control block.
+struct SessionState: BitwiseCopyable {
     /// Unique in the server's life, ascending on each shard.
     var id: UInt64
+    /// Neighbours in the shard's list of live sessions (`SessionTable`); nil at its ends.
+    var next: UnsafeMutablePointer<SessionState>?
+    var previous: UnsafeMutablePointer<SessionState>?
+    /// Name and library of the client; nil until it tells one.
+    var extras: UnsafeMutablePointer<ClientExtras>?
+    /// Monotonic. `createdAt <= lastInteraction`.
+    var createdAt: Nanoseconds
+    /// Monotonic instant of the last bytes received: CLIENT LIST's idle, and the directive `timeout`.
+    var lastInteraction: Nanoseconds
+    /// Both ends of the connection; all zero for a client without one (tests).
+    var remote: Endpoint
+    var local: Endpoint
+    var flags: SessionFlags
     /// 0..<databases; changed by SELECT and RESET.
     var database: UInt16
+    /// The last command executed, as `CommandID.rawValue`; `noCommand` before the first.
+    var lastCommand: UInt16
     /// 2 or 3; changed by HELLO and RESET.
     var protocolVersion: UInt8
-    var flags: SessionFlags
+
+    static let noCommand = UInt16.max
+}
+
+/// One end of a connection.
+struct Endpoint: BitwiseCopyable, Equatable {
+    var address: IPv4Address
+    var port: UInt16
+
+    static let none = Endpoint(address: IPv4Address(bits: 0), port: 0)
 }
 
 struct SessionFlags: OptionSet, BitwiseCopyable {
@@ -32,4 +70,11 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     static let skipping = SessionFlags(rawValue: 8)
     static let noEvict = SessionFlags(rawValue: 16)
     static let noTouch = SessionFlags(rawValue: 32)
+    /// Logged in as the default user, or no password is required since the client connected.
+    static let authenticated = SessionFlags(rawValue: 64)
+    /// CLIENT KILL: no more commands, no more replies; the session waits in its shard's `pendingClose`.
+    static let closeNow = SessionFlags(rawValue: 128)
+
+    /// What RESET keeps.
+    static let survivingReset: SessionFlags = [.closeAfterReply, .closeNow, .authenticated]
 }

@@ -1,0 +1,103 @@
+import Runtime
+
+// CLIENT KILL address:port, and CLIENT KILL filter value [filter value ...]: every filter must fit.
+
+private struct KillFilter {
+    var address: ByteView?
+    var localAddress: ByteView?
+    var type: ClientType?
+    /// 0: any.
+    var id: UInt64 = 0
+    /// Seconds; 0: any.
+    var minimumAge: Int64 = 0
+    /// The old form may end its own client.
+    var sparesCaller: Bool
+
+    init(_ arguments: Arguments) throws(Refusal) {
+        sparesCaller = arguments.count > 3
+        if arguments.count == 3 {
+            address = arguments[2]
+            return
+        }
+        var index = 2
+        while index < arguments.count {
+            guard index + 1 < arguments.count else { throw .syntax }
+            try apply(arguments[index], arguments[index + 1])
+            index += 2
+        }
+    }
+
+    private mutating func apply(_ name: ByteView, _ value: ByteView) throws(Refusal) {
+        if name.equalsIgnoringCase("id") {
+            guard let number = parseInteger(value), number > 0 else {
+                throw .text("ERR client-id should be greater than 0")
+            }
+            id = UInt64(number)
+        } else if name.equalsIgnoringCase("maxage") {
+            guard let number = parseInteger(value) else {
+                throw .text("ERR maxage is not an integer or out of range")
+            }
+            guard number > 0 else { throw .text("ERR maxage should be greater than 0") }
+            minimumAge = number
+        } else if name.equalsIgnoringCase("type") {
+            type = ClientType(value)
+            if type == nil { throw .quoting("ERR Unknown client type", value) }
+        } else if name.equalsIgnoringCase("addr") {
+            address = value
+        } else if name.equalsIgnoringCase("laddr") {
+            localAddress = value
+        } else if name.equalsIgnoringCase("user") {
+            // Names of users have a case; there is one user.
+            guard value.string == "default" else { throw .quoting("ERR No such user", value) }
+        } else if name.equalsIgnoringCase("skipme") {
+            if value.equalsIgnoringCase("yes") {
+                sparesCaller = true
+            } else if value.equalsIgnoringCase("no") {
+                sparesCaller = false
+            } else {
+                throw .syntax
+            }
+        } else {
+            throw .syntax
+        }
+    }
+
+    func fits(_ session: Session, caller: Session?, now: Nanoseconds) -> Bool {
+        if session.state.pointee.flags.contains(.closeNow) { return false }
+        if sparesCaller && session == caller { return false }
+        if id != 0 && session.id != id { return false }
+        if let type, type != .normal { return false }
+        if minimumAge > 0 && (now - session.state.pointee.createdAt) / 1_000_000_000 < minimumAge { return false }
+        if let address, session.peerAddressText != address.string { return false }
+        if let localAddress, session.localAddressText != localAddress.string { return false }
+        return true
+    }
+}
+
+/// Marks the shard's clients that fit, and replies how many. The caller still gets its reply.
+func clientKillPart(_ c: inout CommandContext) {
+    guard let filter = try? KillFilter(c.arguments) else { return }
+    var killed: UInt64 = 0
+    var walk = c.shard.sessions.first
+    while let session = walk {
+        if filter.fits(session, caller: c.session, now: c.shard.monotonic) {
+            killed += 1
+            if session == c.session {
+                session.state.pointee.flags.insert(.closeAfterReply)
+            } else {
+                session.state.pointee.flags.insert(.closeNow)
+                c.shard.pendingClose.append(session.id)
+            }
+        }
+        walk = c.shard.sessions.next(after: session)
+    }
+    c.replyPart(killed)
+}
+
+func combineClientKill(_ parts: UnsafeBufferPointer<ByteView>, _ c: inout CommandContext) {
+    do { _ = try KillFilter(c.arguments) } catch { return c.reply(error) }
+    let killed = sumOfParts(parts)
+    if c.arguments.count > 3 { return c.reply.integer(Int64(killed)) }
+    if killed == 0 { return c.reply.error("ERR No such client") }
+    c.reply.ok()
+}
