@@ -18,6 +18,13 @@ public struct OwnedBuffer: BitwiseCopyable {
         self.capacity = max(capacity, 1)
     }
 
+    /// Takes over a block from malloc that holds `count` bytes.
+    public init(adopting block: UnsafeMutableRawPointer, count: Int) {
+        base = block
+        self.count = count
+        capacity = max(count, 1)
+    }
+
     public var view: ByteView { ByteView(base, count) }
 
     public func deallocate() { free(base) }

@@ -15,9 +15,8 @@ func executePart(_ id: CommandID, _ c: inout CommandContext) {
     case .flushdb: flushdbPart(&c)
     case .flushall: flushallPart(&c)
     case .info: infoPart(&c)
-    case .clientList: clientListPart(&c)
-    case .clientKill: clientKillPart(&c)
-    case .configResetstat: configResetstatPart(&c)
+    case .client: if isClientList(c.arguments) { clientListPart(&c) } else { clientKillPart(&c) }
+    case .config: configResetstatPart(&c)
     default: preconditionFailure("no such command runs on all shards")
     }
 }
@@ -28,12 +27,14 @@ func combineParts(_ id: CommandID, parts: UnsafeBufferPointer<ByteView>, _ c: in
     case .dbsize: c.reply.integer(Int64(sumOfParts(parts)))
     case .flushdb, .flushall: combineFlush(&c)
     case .info: combineInfo(parts, &c)
-    case .clientList: combineClientList(parts, &c)
-    case .clientKill: combineClientKill(parts, &c)
-    case .configResetstat: c.reply.ok()
+    case .client: if isClientList(c.arguments) { combineClientList(parts, &c) } else { combineClientKill(parts, &c) }
+    case .config: c.reply.ok()
     default: preconditionFailure("no such command runs on all shards")
     }
 }
+
+/// Of CLIENT's subcommands, LIST and KILL run on all shards.
+private func isClientList(_ arguments: Arguments) -> Bool { arguments[1].equalsIgnoringCase("list") }
 
 /// Of parts that are one number each.
 func sumOfParts(_ parts: UnsafeBufferPointer<ByteView>) -> UInt64 {

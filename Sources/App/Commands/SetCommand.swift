@@ -88,10 +88,17 @@ func getexCommand(_ c: inout CommandContext) {
 }
 
 extension CommandContext {
-    /// The one way in which a string argument becomes a key's whole value.
+    /// The one way in which an argument becomes a key's whole value. A large one that was received into a block of its
+    /// own is not copied.
     @inline(__always)
     func store(_ key: ByteView, argument: Int, expireAt: Int64) {
-        _ = database.set(key, arguments[argument], expireAt: expireAt, now: now)
+        let value = arguments[argument]
+        if let block = arguments.takeBlock(argument) {
+            database.adopt(
+                key, buffer: OwnedBuffer(adopting: block, count: value.count), expireAt: expireAt, now: now)
+        } else {
+            database.set(key, value, expireAt: expireAt, now: now)
+        }
     }
 }
 

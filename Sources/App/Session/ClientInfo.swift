@@ -98,7 +98,9 @@ extension Session {
         let state = state.pointee
         let age = (now - state.createdAt) / 1_000_000_000
         let idle = (now - state.lastInteraction) / 1_000_000_000
-        let command = state.lastCommand == SessionState.noCommand ? "NULL" : commandFullName(state.lastCommand)
+        let command =
+            state.lastCommand == SessionState.noCommand
+            ? "NULL" : CommandTable.shared.entries[Int(state.lastCommand)].fullName.string
         let extras = state.extras?.pointee ?? ClientExtras()
         return
             "id=\(state.id) addr=\(peerAddressText) laddr=\(localAddressText) fd=-1 name=\(extras.name.string) "

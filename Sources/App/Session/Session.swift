@@ -5,6 +5,11 @@ import Runtime
 struct Session: BitwiseCopyable, Equatable {
     let state: UnsafeMutablePointer<SessionState>
 
+    init(state: UnsafeMutablePointer<SessionState>) { self.state = state }
+
+    /// From a stream's context.
+    init(_ context: UnsafeMutableRawPointer) { state = context.assumingMemoryBound(to: SessionState.self) }
+
     var id: UInt64 { state.pointee.id }
     var isRESP3: Bool { state.pointee.protocolVersion == 3 }
     var isAuthenticated: Bool { state.pointee.flags.contains(.authenticated) }
@@ -41,12 +46,12 @@ struct SessionState: BitwiseCopyable {
     var flags: SessionFlags
     /// 0..<databases; changed by SELECT and RESET.
     var database: UInt16
-    /// The last command executed, as `CommandID.rawValue`; `noCommand` before the first.
-    var lastCommand: UInt16
+    /// The last command's or subcommand's `CommandEntry.number`; `noCommand` before the first.
+    var lastCommand: Int16
     /// 2 or 3; changed by HELLO and RESET.
     var protocolVersion: UInt8
 
-    static let noCommand = UInt16.max
+    static let noCommand: Int16 = -1
 }
 
 /// One end of a connection.

@@ -16,12 +16,23 @@ final class ShardState {
     var unixMicroseconds: Int64 = 0
     var entropy: Entropy
     var statistics = ShardStatistics()
+    /// Clients connected to this shard.
+    let sessions: SessionTable
+    /// Ids of sessions to be closed without a word (CLIENT KILL); each was marked `.closeNow`.
+    var pendingClose: [UInt64] = []
+    /// The server around the shards.
+    let control: ServerControl
 
-    init(id: Int, shardCount: Int, keyspace: Keyspace, config: Config, entropy: Entropy) {
+    init(id: Int, shardCount: Int, keyspace: Keyspace, config: Config, entropy: Entropy, control: ServerControl) {
         self.id = id
         self.shardCount = shardCount
         self.keyspace = keyspace
         self.config = config
         self.entropy = entropy
+        self.control = control
+        sessions = SessionTable(shard: id, shardCount: shardCount)
     }
+
+    /// Link, stack and pools for INFO.
+    func networkReport() -> NetworkReport { NetworkReport() }
 }
