@@ -149,7 +149,7 @@ enum ClientType {
 enum Refusal: Error {
     case text(StaticString)
     /// The argument is quoted behind the text.
-    case quoting(StaticString, ByteView)
+    case quoting(StaticString, argument: Int)
 
     static let syntax = Refusal.text("ERR syntax error")
 }
@@ -158,7 +158,7 @@ extension CommandContext {
     mutating func reply(_ refusal: Refusal) {
         switch refusal {
         case .text(let text): reply.error(text)
-        case .quoting(let text, let word): replyQuoting(text, word)
+        case .quoting(let text, let index): replyQuoting(text, arguments[index])
         }
     }
 

@@ -22,12 +22,12 @@ private struct KillFilter {
         var index = 2
         while index < arguments.count {
             guard index + 1 < arguments.count else { throw .syntax }
-            try apply(arguments[index], arguments[index + 1])
+            try apply(arguments[index], arguments[index + 1], at: index + 1)
             index += 2
         }
     }
 
-    private mutating func apply(_ name: ByteView, _ value: ByteView) throws(Refusal) {
+    private mutating func apply(_ name: ByteView, _ value: ByteView, at index: Int) throws(Refusal) {
         if name.equalsIgnoringCase("id") {
             guard let number = parseInteger(value), number > 0 else {
                 throw .text("ERR client-id should be greater than 0")
@@ -41,14 +41,14 @@ private struct KillFilter {
             minimumAge = number
         } else if name.equalsIgnoringCase("type") {
             type = ClientType(value)
-            if type == nil { throw .quoting("ERR Unknown client type", value) }
+            if type == nil { throw .quoting("ERR Unknown client type", argument: index) }
         } else if name.equalsIgnoringCase("addr") {
             address = value
         } else if name.equalsIgnoringCase("laddr") {
             localAddress = value
         } else if name.equalsIgnoringCase("user") {
             // Names of users have a case; there is one user.
-            guard value.string == "default" else { throw .quoting("ERR No such user", value) }
+            guard value.string == "default" else { throw .quoting("ERR No such user", argument: index) }
         } else if name.equalsIgnoringCase("skipme") {
             if value.equalsIgnoringCase("yes") {
                 sparesCaller = true

@@ -14,7 +14,7 @@ private enum ClientSelection {
             self = .all
         } else if arguments.count == 4 && arguments[2].equalsIgnoringCase("type") {
             guard let type = ClientType(arguments[3]) else {
-                throw .quoting("ERR Unknown client type", arguments[3])
+                throw .quoting("ERR Unknown client type", argument: 3)
             }
             self = .type(type)
         } else if arguments.count > 3 && arguments[2].equalsIgnoringCase("id") {

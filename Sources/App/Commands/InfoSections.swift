@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Net
 import Runtime
@@ -9,6 +10,8 @@ enum InfoSection: String, CaseIterable {
 
     /// Shown without being asked for.
     private var isDefault: Bool { self != .modules }
+
+    var title: String { self == .cpu ? "CPU" : rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
 
     /// Lower-cased words to sections. Unknown words are ignored, as in Redis.
     static func selected(by words: Set<String>) -> [InfoSection] {
@@ -27,8 +30,7 @@ struct InfoText {
 
     func compose(_ sections: [InfoSection]) -> String {
         sections.map { section in
-            let title = section.rawValue == "cpu" ? "CPU" : section.rawValue.capitalized
-            return "# \(title)\r\n" + lines(section).map { "\($0.0):\($0.1)\r\n" }.joined()
+            "# \(section.title)\r\n" + lines(section).map { "\($0.0):\($0.1)\r\n" }.joined()
         }.joined(separator: "\r\n")
     }
 
@@ -114,7 +116,7 @@ struct InfoText {
 
     private var cpu: [Line] {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return [("used_cpu_sys", seconds(usage.ru_stime)), ("used_cpu_user", seconds(usage.ru_utime))]
     }
 
@@ -184,10 +186,7 @@ enum ProcessFacts {
     }
 
     /// Bytes that malloc has given out, over all threads.
-    static var heapBytes: Int {
-        let info = mallinfo2()
-        return Int(info.uordblks) + Int(info.hblkhd)
-    }
+    static var heapBytes: Int { apus_heap_bytes() }
 
     static var physicalBytes: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 

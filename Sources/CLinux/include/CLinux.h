@@ -15,6 +15,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -54,6 +55,14 @@ static inline void apus_cpu_relax(void) {
 }
 
 static inline void apus_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+// MARK: memory
+
+/// Bytes that malloc has given out and not got back, over all threads.
+static inline size_t apus_heap_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
 
 // MARK: threads
 
