@@ -1,55 +1,127 @@
+import Glibc
 import Runtime
 
-/// One numbered database of a shard. A handle: copies name the same one. `now` is Unix milliseconds everywhere.
-@frozen
+/// One numbered database of a shard. A handle: copies name the same one. `now` is Unix milliseconds everywhere. Every
+/// operation takes a constant number of steps but for the bytes of key and value, also while the table grows.
+///
+/// A key or a value that is passed in may lie in this database itself: it is copied before anything is freed.
 public struct Database: BitwiseCopyable {
-    @usableFromInline let state: UnsafeMutableRawPointer
+    let state: UnsafeMutablePointer<DatabaseState>
 
-    @inlinable init(_ state: UnsafeMutableRawPointer) { self.state = state }
+    init(_ state: UnsafeMutablePointer<DatabaseState>) { self.state = state }
 
     /// Keys, including those that expired and were neither touched nor reached by the wheel yet.
-    public var count: Int { fatalError("not yet") }
+    public var count: Int { state.pointee.table.count &+ (state.pointee.old?.count ?? 0) }
+
     /// Keys that have an expiry.
-    public var expiresCount: Int { fatalError("not yet") }
+    public var expiresCount: Int { state.pointee.expiresCount }
 
     /// nil when the key is absent or expired; an expired key is removed.
-    public func find(_ key: ByteView, now: Int64) -> Entry? { fatalError("not yet") }
+    public func find(_ key: ByteView, now: Int64) -> Entry? {
+        let hash = state.pointee.keyHash.hash(key)
+        guard let bucket = locate(key, hash) else { return nil }
+        let entry = Table.entry(bucket.pointee)
+        if entry.header & Entry.hasTimerSlot != 0, isExpired(entry, now: now) {
+            removeExpired(bucket)
+            return nil
+        }
+        return entry
+    }
 
     /// Inserts or overwrites; an old expiry is dropped. `expireAt` is Unix milliseconds or -1. A deadline that has
     /// passed already is stored as it is: the key is gone at the next look.
     @discardableResult
     public func set(_ key: ByteView, _ value: ByteView, expireAt: Int64 = -1, now: Int64) -> Entry {
-        fatalError("not yet")
+        moveSome()
+        let hash = state.pointee.keyHash.hash(key)
+        guard let bucket = locate(key, hash) else { return insertNew(key, hash, value, expireAt: expireAt) }
+        let entry = Table.entry(bucket.pointee)
+        let header = entry.header
+        // The common case: no expiry before or after, and the new value takes as much memory as the old one.
+        if header & (Entry.hasTimerSlot | Entry.isSeparate) == 0, expireAt < 0, value.count <= Entry.embeddedLimit {
+            let field = entry.valueField
+            let before = field - entry.base
+            if Footprint.usable(before &+ entry.embeddedCount) == Footprint.usable(before &+ value.count) {
+                entry.setEmbeddedCount(value.count)
+                memmove(field, value.base, value.count)
+                return entry
+            }
+        }
+        return overwrite(bucket, value, expireAt: expireAt)
     }
 
     /// Inserts or overwrites; a living key keeps its expiry.
     @discardableResult
-    public func setKeepingExpiry(_ key: ByteView, _ value: ByteView, now: Int64) -> Entry { fatalError("not yet") }
+    public func setKeepingExpiry(_ key: ByteView, _ value: ByteView, now: Int64) -> Entry {
+        moveSome()
+        let hash = state.pointee.keyHash.hash(key)
+        guard let bucket = locateLiving(key, hash, now: now) else {
+            return insertNew(key, hash, value, expireAt: -1)
+        }
+        return assign(bucket, value, timerSlot: false)
+    }
 
     /// False when the key is absent or expired already.
     @discardableResult
-    public func remove(_ key: ByteView, now: Int64) -> Bool { fatalError("not yet") }
-
-    /// Makes the value `count` bytes long, creating the key if absent; new bytes are zero, the expiry stays.
-    /// Returns the entry and its value's first byte.
-    public func resize(_ key: ByteView, to count: Int, now: Int64) -> (Entry, UnsafeMutableRawPointer) {
-        fatalError("not yet")
+    public func remove(_ key: ByteView, now: Int64) -> Bool {
+        moveSome()
+        guard let bucket = locateLiving(key, state.pointee.keyHash.hash(key), now: now) else { return false }
+        removeEntry(bucket)
+        return true
     }
 
-    /// Like `set`, but takes the buffer over as the value instead of copying it (a short value is copied all the same).
-    @discardableResult
-    public func adopt(_ key: ByteView, buffer: OwnedBuffer, expireAt: Int64 = -1, now: Int64) -> Entry {
-        fatalError("not yet")
+    /// Like `locate`, but an expired key is removed and counts as absent.
+    func locateLiving(_ key: ByteView, _ hash: UInt64, now: Int64) -> UnsafeMutablePointer<UInt64>? {
+        guard let bucket = locate(key, hash) else { return nil }
+        let entry = Table.entry(bucket.pointee)
+        if entry.header & Entry.hasTimerSlot != 0, isExpired(entry, now: now) {
+            removeExpired(bucket)
+            return nil
+        }
+        return bucket
     }
 
-    /// Sets or changes the expiry (Unix milliseconds). The entry may move: use the one returned.
-    @discardableResult
-    public func setExpiry(_ entry: Entry, at: Int64) -> Entry { fatalError("not yet") }
+    @inline(never)
+    private func insertNew(_ key: ByteView, _ hash: UInt64, _ value: ByteView, expireAt: Int64) -> Entry {
+        let entry = makeEntry(key, value, timerSlot: expireAt >= 0)
+        insert(entry, hash)
+        if expireAt >= 0 { schedule(entry, at: expireAt) }
+        return entry
+    }
 
-    /// Makes the key permanent. False when it had no expiry. The entry may move: use the one returned by `find`.
-    @discardableResult
-    public func clearExpiry(_ entry: Entry) -> Bool { fatalError("not yet") }
+    @inline(never)
+    private func overwrite(_ bucket: UnsafeMutablePointer<UInt64>, _ value: ByteView, expireAt: Int64) -> Entry {
+        let entry = assign(bucket, value, timerSlot: expireAt >= 0)
+        settleExpiry(entry, expireAt)
+        return entry
+    }
 
-    /// Forgets every key at once; the memory is given back in steps by `Keyspace.incrementalWork`.
-    public func removeAll() { fatalError("not yet") }
+    /// After an overwriting set: the new deadline, or none.
+    func settleExpiry(_ entry: Entry, _ expireAt: Int64) {
+        if expireAt >= 0 { schedule(entry, at: expireAt) } else { clearExpiry(entry) }
+    }
+
+    // MARK: removal
+
+    func removeEntry(_ bucket: UnsafeMutablePointer<UInt64>) {
+        let entry = Table.entry(bucket.pointee)
+        removeBucket(bucket)
+        if release(entry) { state.pointee.expiresCount &-= 1 }
+    }
+
+    @inline(never)
+    private func removeExpired(_ bucket: UnsafeMutablePointer<UInt64>) {
+        state.pointee.shared.pointee.expiredKeys &+= 1
+        removeEntry(bucket)
+    }
+
+    /// The wheel's way: removes an entry whose deadline has passed. False when the entry is a discarded one, which is
+    /// in no table any more.
+    func expire(_ entry: Entry) -> Bool {
+        guard let bucket = locate(entry.key, state.pointee.keyHash.hash(entry.key)),
+            Table.entry(bucket.pointee).base == entry.base
+        else { return false }
+        removeExpired(bucket)
+        return true
+    }
 }
