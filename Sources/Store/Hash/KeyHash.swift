@@ -97,6 +97,7 @@ struct KeyHash: BitwiseCopyable {
         hash = hash &+ (carry1 ? 1 : 0) &+ (carry2 ? 1 : 0)
         hash = hash &+ low &* words[5] &+ high &* words[7]
         hash = hash &+ UInt64(truncatingIfNeeded: count) &* words[8]
-        return (hash ^ (hash &>> 32)) &* 0x9E37_79B9_7F4A_7C15
+        hash = (hash ^ (hash &>> 32)) &* 0x9E37_79B9_7F4A_7C15
+        return hash ^ (hash &>> 29)
     }
 }
