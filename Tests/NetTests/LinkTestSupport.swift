@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Runtime
+import Testing
 
 @testable import Net
 
@@ -112,4 +113,64 @@ func start(_ arguments: String...) -> Process {
     process.standardError = FileHandle.nullDevice
     try! process.run()
     return process
+}
+
+/// A raw packet socket on one interface: sends frames as they are, and sees what the kernel behind it sees.
+final class RawSocket {
+    let descriptor: Int32
+
+    init(_ interface: String) throws {
+        descriptor = socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        #expect(descriptor >= 0)
+        var size = Int32(8 << 20)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, 4)
+        // PACKET_IGNORE_OUTGOING
+        var one: Int32 = 1
+        setsockopt(descriptor, 263, 23, &one, 4)
+        // struct sockaddr_ll: family, protocol (ETH_P_ALL), index, the rest zero.
+        var name: (UInt16, UInt16, UInt32, UInt64, UInt32) = (
+            UInt16(AF_PACKET), UInt16(3).bigEndian, if_nametoindex(interface), 0, 0
+        )
+        let code = withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, 20) }
+        }
+        #expect(code == 0)
+    }
+
+    deinit { close(descriptor) }
+
+    func send(_ bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, 0) }
+
+    /// The next frame, waiting for it for up to `milliseconds`.
+    func receive(within milliseconds: Int32 = 0) -> [UInt8]? {
+        var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&wait, 1, milliseconds) > 0 else { return nil }
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return count > 0 ? Array(buffer[..<count]) : nil
+    }
+}
+
+/// Frames by hand: Ethernet header to `destination` from an address of no importance, then `body`, padded to `size`.
+func ethernet(to destination: MACAddress = .broadcast, _ type: UInt16, _ body: [UInt8], size: Int = 60) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 12)
+    bytes.withUnsafeMutableBytes {
+        destination.store(at: $0.baseAddress!)
+        MACAddress(bits: 0x0200_0000_0099).store(at: $0.baseAddress! + 6)
+    }
+    bytes += [UInt8(type >> 8), UInt8(type & 255)] + body
+    if bytes.count < size { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
+    return bytes
+}
+
+func octets(_ address: IPv4Address) -> [UInt8] { (0..<4).map { UInt8(address.bits >> (24 - 8 * $0) & 255) } }
+
+/// An ARP packet without hardware addresses, from 0.0.0.0 (a probe, RFC 5227).
+func arp(_ operation: UInt8, target: IPv4Address) -> [UInt8] {
+    [0, 1, 8, 0, 6, 4, 0, operation] + [UInt8](repeating: 0, count: 16) + octets(target)
+}
+
+/// An IPv4 header to `destination` with protocol 253 (experiments), no valid checksum.
+func ipv4(to destination: IPv4Address) -> [UInt8] {
+    [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 253, 0, 0, 192, 0, 2, 1] + octets(destination)
 }

@@ -11,6 +11,8 @@ public enum LinkError: Error, Hashable, Sendable {
     /// Not an Ethernet interface (loopback, a tunnel without a link layer).
     case notEthernet(String)
     case mtuTooLarge(interface: String, mtu: Int, limit: Int)
+    /// The other end of a veth pair may send frames that driver mode cannot take.
+    case peerMTUTooLarge(interface: String, limit: Int)
     /// The stack's address belongs to somebody: `owner` says to whom.
     case addressInUse(IPv4Address, owner: String)
     /// The pair, the TAP or the XDP hook of `interface` is taken; `owner` is a process ("process 4711 (apus)") or nil.
@@ -43,8 +45,11 @@ extension LinkError: CustomStringConvertible {
         case .notEthernet(let name):
             return "Interface \(name) is not an Ethernet interface: choose another one."
         case .mtuTooLarge(let name, let mtu, let limit):
-            return "The MTU of interface \(name) is \(mtu), and AF_XDP can take at most \(limit) here: "
+            return "The MTU of interface \(name) is \(mtu), and this link can take at most \(limit): "
                 + "lower it with `ip link set \(name) mtu \(limit)` (on both ends of a veth pair)."
+        case .peerMTUTooLarge(let name, let limit):
+            return "The MTU of the other end of interface \(name) is too large for AF_XDP, which can take at most "
+                + "\(limit) here: lower it there with `ip link set PEER mtu 1500`, or use `--xdp-mode generic`."
         case .addressInUse(let address, let owner):
             return "Address \(address) is in use by \(owner): give the stack an address of its own with "
                 + "`--address A.B.C.D/BITS`."

@@ -128,6 +128,7 @@ public final class LinkSet {
     ) throws(LinkError) -> LinkSet {
         let interface = try Interface(named: name)
         guard interface.isUp else { throw .interfaceDown(name) }
+        try XDPLink.checkMTU(interface, frameSize: configuration.frameSize)
         let program = try XDPProgram(interface, address: configuration.address, mode: configuration.mode)
         var links: [XDPLink] = []
         // Every queue of the interface may get our frames; the queues beyond the shards pass them to the kernel.

@@ -42,10 +42,7 @@ public final class PacketLink: Link {
     public init(_ interface: Interface, address: IPv4Address, pool: FramePool, slots: Int = 1024) throws(LinkError) {
         precondition(slots.nonzeroBitCount == 1 && slots >= 64, "slots must be a power of two")
         guard interface.isUp else { throw .interfaceDown(interface.name) }
-        let limit = pool.frameSize - Self.offset - 14
-        guard interface.mtu <= limit else {
-            throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, limit: limit)
-        }
+        try XDPLink.checkMTU(interface, frameSize: pool.frameSize)
         lock = try InterfaceLock("\(interface.name) at \(address)", use: "packet")
         // 128 bytes hold the slot's header and the address; a frame is at most mtu + 18 bytes long.
         var slotSize = 2048

@@ -13,7 +13,8 @@ public final class VethPair {
     /// The stack's end.
     public let stack: String
     private let lock: InterfaceLock
-    private var removed = false
+    /// False exactly while the pair is there and ours: an initialiser that throws must not remove a foreign one.
+    private var removed = true
 
     /// Makes the pair with `queues` queues on both ends, gives the host's end `hostAddress`, and brings both up.
     /// Transmit checksum offload of the host's end is turned off, because checksums left to "hardware" would reach the
@@ -41,6 +42,7 @@ public final class VethPair {
             _ = netlink.deleteLink(index: if_nametoindex(host))
             throw error
         }
+        removed = false
     }
 
     private static func configure(

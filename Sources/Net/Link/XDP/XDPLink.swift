@@ -40,10 +40,7 @@ public final class XDPLink: Link {
     /// A queue whose last owner has just died stays busy for a moment: binding is tried again for up to three seconds.
     public init(program: XDPProgram, queue: Int, pool: FramePool, mode: XDPMode) throws(LinkError) {
         let interface = program.interface
-        let limit = pool.frameSize - Self.headroom - 14
-        guard interface.mtu <= limit else {
-            throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, limit: limit)
-        }
+        try Self.checkMTU(interface, frameSize: pool.frameSize)
         let half = pool.count / 2
         fillTarget = min(2048, 1 << (Int.bitWidth - 1 - max(1, half).leadingZeroBitCount))
         socket = try XDPSocket.open(program: program, queue: queue, pool: pool, ringSize: fillTarget, mode: mode)
@@ -64,6 +61,14 @@ public final class XDPLink: Link {
         held = .allocate(capacity: pool.count)
         held.initialize(repeating: 0, count: pool.count)
         refill()
+    }
+
+    /// A received packet must fit a frame behind the headroom.
+    static func checkMTU(_ interface: Interface, frameSize: Int) throws(LinkError) {
+        let limit = frameSize - headroom - 14
+        guard interface.mtu <= limit else {
+            throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, limit: limit)
+        }
     }
 
     deinit {

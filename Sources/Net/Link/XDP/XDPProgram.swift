@@ -98,8 +98,9 @@ public final class XDPProgram {
         return bpf_link_create(program, Int32(interface.index), BPF_XDP, &options)
     }
 
-    /// Errors that the other hook would meet as well, or that it must not hide: no permission, somebody else's program.
-    private static func isFinal(_ code: Int32) -> Bool { [-EPERM, -EACCES, -EBUSY, -EEXIST].contains(code) }
+    /// Errors that the other hook would meet as well, or that it must not hide: no permission, somebody else's program,
+    /// an MTU that the user can change.
+    private static func isFinal(_ code: Int32) -> Bool { [-EPERM, -EACCES, -EBUSY, -EEXIST, -ERANGE].contains(code) }
 
     private static func error(_ code: Int32, _ interface: Interface, _ mode: XDPMode) -> LinkError {
         switch code {
@@ -109,8 +110,7 @@ public final class XDPProgram {
             _ = bpf_xdp_query_id(Int32(interface.index), 0, &id)
             return .foreignProgram(interface: interface.name, programID: id)
         // veth answers so when its peer's packets would not fit one page beside the headroom.
-        case ERANGE:
-            return .mtuTooLarge(interface: interface.name, mtu: interface.mtu, limit: XDPLink.largestMTU)
+        case ERANGE: return .peerMTUTooLarge(interface: interface.name, limit: XDPLink.largestMTU)
         default: return .modeUnavailable(interface: interface.name, mode: mode, code: code)
         }
     }

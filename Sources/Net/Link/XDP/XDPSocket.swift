@@ -104,7 +104,9 @@ struct XDPSocket {
         var kernel = xdp_statistics()
         var size = socklen_t(MemoryLayout<xdp_statistics>.size)
         guard getsockopt(descriptor, Int32(SOL_XDP), XDP_STATISTICS, &kernel, &size) == 0 else { return (0, 0) }
-        return (kernel.rx_dropped &+ kernel.rx_ring_full &+ kernel.rx_fill_ring_empty_descs, kernel.tx_invalid_descs)
+        // A frame dropped because the fill ring was empty is among rx_dropped; rx_fill_ring_empty_descs would count it
+        // twice.
+        return (kernel.rx_dropped &+ kernel.rx_ring_full, kernel.tx_invalid_descs)
     }
 
     func close() {
