@@ -67,8 +67,10 @@ public final class Config: Sendable {
     static let defaults: [DirectiveID: ConfigValue] = {
         var values: [DirectiveID: ConfigValue] = [:]
         for directive in Directive.table {
-            guard let value = try? directive.kind.parse(
-                    directive.kind.words(of: directive.defaultValue), previous: nil) else {
+            guard
+                let value = try? directive.kind.parse(
+                    directive.kind.words(of: directive.defaultValue), previous: nil)
+            else {
                 preconditionFailure("\(directive.name) has a bad default")
             }
             values[directive.id] = value

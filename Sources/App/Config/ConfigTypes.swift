@@ -43,7 +43,8 @@ public struct SavePoint: Equatable, Sendable {
         guard words.count % 2 == 0 else { throw ValueError("Invalid save parameters") }
         var points: [SavePoint] = []
         for index in stride(from: 0, to: words.count, by: 2) {
-            guard let seconds = Int(words[index]), let changes = Int(words[index + 1]), seconds >= 1, changes >= 0 else {
+            guard let seconds = Int(words[index]), let changes = Int(words[index + 1]), seconds >= 1, changes >= 0
+            else {
                 throw ValueError("Invalid save parameters")
             }
             points.append(SavePoint(seconds: seconds, changes: changes))

@@ -94,7 +94,8 @@ extension Directive {
 
     private static let persistence: [Directive] = [
         Directive(
-            .save, .savePoints, "", effect: .none(noPersistence), "Seconds and changes after which a snapshot is written."),
+            .save, .savePoints, "", effect: .none(noPersistence),
+            "Seconds and changes after which a snapshot is written."),
         Directive(
             .dbfilename, .text, "dump.rdb", change: .protected, effect: .none(noPersistence), "The snapshot's name."),
         Directive(.appendonly, .toggle, "no", effect: .none(noPersistence), "Keeps a log of all changes."),

@@ -16,7 +16,7 @@ public enum RCUThread {
 /// Values are classes so that the old one lives until every reader has announced quiescence.
 public final class RCUPublished<Value: AnyObject>: @unchecked Sendable {
     /// Holds one retain of the object it points to. Written only by `publish`.
-    private let slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    @usableFromInline let slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>
 
     public init(_ value: Value) {
         slot = .allocate(capacity: 1)
@@ -28,10 +28,21 @@ public final class RCUPublished<Value: AnyObject>: @unchecked Sendable {
         slot.deallocate()
     }
 
-    /// The present value. Good until the reading thread's next quiescent state; take it anew each turn.
-    public var current: Value {
-        Unmanaged<Value>.fromOpaque(apus_rcu_dereference(slot)!).takeUnretainedValue()
+    /// The present value's identity: one load, nothing is retained. A shard compares it with the value that it holds
+    /// (`current`, strongly) and takes the new one only when they differ. It must hold that value: the address of a
+    /// freed one could come back with another content.
+    @inlinable public var identity: UnsafeRawPointer {
+        UnsafeRawPointer(apus_rcu_dereference(slot)!)
     }
+
+    /// The present value, not retained: one load. Good until the reading thread's next quiescent state; take it anew
+    /// each turn.
+    @inlinable public var borrowed: Unmanaged<Value> {
+        Unmanaged<Value>.fromOpaque(apus_rcu_dereference(slot)!)
+    }
+
+    /// The present value, retained: good for as long as the caller keeps it. An atomic increment, so not for each turn.
+    public var current: Value { borrowed.takeUnretainedValue() }
 
     /// Replaces the value and frees the old one after a grace period. One updater at a time; it must be registered or
     /// not a reader at all. Blocks until all online readers were quiescent, so the caller's own reads end here.
