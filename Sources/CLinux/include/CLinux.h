@@ -62,6 +62,8 @@ static inline void apus_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline size_t apus_heap_bytes(void) {
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
+}
+
 // MARK: sockets
 
 /// accept4(2) for a non-blocking socket that is closed on exec; the peer's address is not asked for.
