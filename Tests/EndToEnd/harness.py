@@ -46,6 +46,11 @@ class Namespace:
         self.name = f"apus-e2e-{os.getpid()}-{next(serial)}"
         sh("ip", "netns", "add", self.name)
         sh("ip", "-n", self.name, "link", "set", "lo", "up")
+        # Room for many short connections from one address.
+        self.inside("sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65535", "net.ipv4.tcp_tw_reuse=1")
+
+    def inside(self, *command, **keywords):
+        return sh("ip", "netns", "exec", self.name, *command, **keywords)
 
     @contextlib.contextmanager
     def entered(self):
@@ -68,9 +73,9 @@ class Namespace:
         sh("ip", "-n", self.name, "link", "add", outer, *numbers, "type", "veth", "peer", "name", inner, *numbers)
         sh("ip", "-n", self.name, "addr", "add", address, "dev", outer)
         for name in (outer, inner):
-            sh("ip", "netns", "exec", self.name, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1", check=False)
+            self.inside("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1", check=False)
             sh("ip", "-n", self.name, "link", "set", name, "up")
-        sh("ip", "netns", "exec", self.name, "ethtool", "-K", outer, "tx", "off")
+        self.inside("ethtool", "-K", outer, "tx", "off")
 
     def interfaces(self):
         """Names of the interfaces, each with what `ip` tells of it."""
