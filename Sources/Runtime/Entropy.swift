@@ -31,6 +31,16 @@ public struct Entropy {
         return entropy
     }
 
+    /// 128 bits from the kernel, for secrets: whoever sees a few numbers of a generator knows the others.
+    public static func systemSecret() -> (UInt64, UInt64) {
+        var secret: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &secret) { bytes in
+            let count = getrandom(bytes.baseAddress!, bytes.count, 0)
+            precondition(count == bytes.count, "the kernel gives no random bytes")
+        }
+        return secret
+    }
+
     public mutating func next() -> UInt64 {
         func rotate(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 &- k)) }
         let result = rotate(s1 &* 5, 7) &* 9

@@ -34,7 +34,9 @@ import Testing
 
         func value() -> [UInt8] {
             let limit = Entry.embeddedLimit
-            let counts = [0, 1, 7, 64, entropy.next(below: 200), limit - 1, limit, limit + 1, entropy.next(below: 5000)]
+            let counts = [
+                0, 1, 7, 64, entropy.next(below: 200), limit - 1, limit, limit + 1, entropy.next(below: 5000),
+            ]
             let count = counts[entropy.next(below: counts.count)]
             return [UInt8](repeating: UInt8(truncatingIfNeeded: entropy.next()), count: count)
         }

@@ -82,7 +82,8 @@ public struct FramePool: BitwiseCopyable {
     @inlinable public var freeCount: Int { state.pointee.freeCount }
     @inlinable public var lowestFree: Int { state.pointee.lowestFree }
 
-    /// Takes a frame with one reference, or nil when none is free. Its info keeps nothing of its last use but `extra`.
+    /// Takes a frame with one reference, or nil when none is free. Its chain and flags are cleared; the other fields are
+    /// those of its last use.
     @inlinable public func allocate() -> FrameID? {
         let id = state.pointee.free
         guard id != .none else { return nil }
@@ -184,5 +185,8 @@ public struct FrameQueue: BitwiseCopyable {
     }
 
     /// Drops the first `n` descriptors, which the caller has taken over.
-    @inlinable public func removeFirst(_ n: Int) { state.pointee.head &+= n }
+    @inlinable public func removeFirst(_ n: Int) {
+        precondition(n <= count, "more taken than there was")
+        state.pointee.head &+= n
+    }
 }

@@ -17,15 +17,19 @@ public struct SPSCRing<Element>: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let slots: UnsafeMutablePointer<Element>
     @usableFromInline let mask: UInt32
 
-    /// - Parameter capacity: elements, a power of two.
-    public init(capacity: Int) {
+    /// - Parameters:
+    ///   - capacity: elements, a power of two, at most 2^31 (positions are free-running 32-bit numbers).
+    ///   - startIndex: the first position; tests begin just before the wrap.
+    public init(capacity: Int, startIndex: UInt32 = 0) {
         precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity must be a power of two")
+        precondition(capacity <= 1 << 31, "capacity beyond the positions' range")
         control = .allocate(byteCount: 512, alignment: 128)
         control.initializeMemory(as: UInt8.self, repeating: 0, count: 512)
         slots = UnsafeMutableRawPointer.allocate(
             byteCount: MemoryLayout<Element>.stride * capacity, alignment: 128
         ).bindMemory(to: Element.self, capacity: capacity)
         mask = UInt32(capacity - 1)
+        for index in [publishedTail, publishedHead, tail, cachedHead, head, cachedTail] { index.pointee = startIndex }
     }
 
     public func deallocate() {

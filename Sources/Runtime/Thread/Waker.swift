@@ -12,13 +12,22 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
     public let descriptor: Int32
     /// 1 from the announcement until the sleeper is awake again or somebody has written the eventfd for it.
     @usableFromInline let sleeping: UnsafeMutablePointer<UInt32>
+    /// The sleeper's own, on another cache line.
+    @usableFromInline let own: UnsafeMutablePointer<SleeperState>
+
+    @usableFromInline struct SleeperState {
+        /// Whether `announceSleep` was called since the last `awake`.
+        var announced = false
+        /// Writes to the eventfd that wakers are bound to make or made, and that were not read yet.
+        var owed: UInt64 = 0
+    }
 
     public init() {
         descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
         precondition(descriptor >= 0, "no descriptor left for an eventfd")
-        sleeping = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
-            .bindMemory(to: UInt32.self, capacity: 32)
-        sleeping.initialize(repeating: 0, count: 32)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
+        sleeping = memory.initializeMemory(as: UInt32.self, repeating: 0, count: 32)
+        own = (memory + 128).initializeMemory(as: SleeperState.self, to: SleeperState())
     }
 
     public func deallocate() {
@@ -27,17 +36,24 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
     }
 
     /// Sleeper: announce, then check the rings again before sleeping.
-    @inlinable public func announceSleep() {
+    public func announceSleep() {
+        own.pointee.announced = true
         apus_store_relaxed_u32(sleeping, 1)
         apus_fence_seq_cst()
     }
 
     /// Sleeper: awake again. Empties the eventfd if it was written.
+    ///
+    /// A waker that took the announcement may write only after this call. That write is remembered as owed and read at
+    /// a later call; it costs one early end of a sleep. Forgotten, it would end every later sleep at once.
     public func awake() {
-        if apus_exchange_u32(sleeping, 0) == 0 {
-            var value: UInt64 = 0
-            _ = read(descriptor, &value, 8)
+        if own.pointee.announced {
+            own.pointee.announced = false
+            if apus_exchange_u32(sleeping, 0) == 0 { own.pointee.owed &+= 1 }
         }
+        guard own.pointee.owed > 0 else { return }
+        var value: UInt64 = 0
+        if read(descriptor, &value, 8) == 8 { own.pointee.owed &-= min(value, own.pointee.owed) }
     }
 
     /// Waker, after publishing. One system call only if the shard sleeps and nobody woke it yet.

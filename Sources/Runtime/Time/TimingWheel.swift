@@ -84,14 +84,15 @@ public struct TimingWheel: ~Copyable {
     /// The next timer whose deadline is not after `now`, taken out of the wheel, or nil when none is due.
     /// A caller with a budget stops early and comes back later; order within a tick is first scheduled, first out.
     public mutating func popExpired(now: Nanoseconds) -> UnsafeMutablePointer<TimerNode>? {
-        let nowTick = UInt64(now / Self.tick)
+        let nowTick = UInt64(max(0, now) / Self.tick)
         while true {
             if let first = due.pointee.next, first != due {
                 cancel(first)
                 return first
             }
+            if nowTick <= elapsed { return nil }
             guard let (level, slot, start) = nextOccupiedSlot(), start <= nowTick else {
-                if nowTick > elapsed { elapsed = nowTick }
+                elapsed = nowTick
                 return nil
             }
             elapsed = max(elapsed, start)
@@ -109,8 +110,9 @@ public struct TimingWheel: ~Copyable {
 
     // MARK: slots
 
+    /// The first tick boundary at or after the deadline.
     private static func fireTick(_ deadline: Nanoseconds) -> UInt64 {
-        UInt64(max(0, deadline &+ (tick &- 1)) / tick)
+        deadline <= 0 ? 0 : UInt64((deadline &- 1) / tick) &+ 1
     }
 
     private mutating func place(_ node: UnsafeMutablePointer<TimerNode>) {
