@@ -2,7 +2,7 @@ import Runtime
 
 /// The words of one command, in place where they were received: `arguments[0]` is the command's name.
 /// Valid until the command returns.
-struct Arguments: BitwiseCopyable {
+struct Arguments: BitwiseCopyable, @unchecked Sendable {
     let base: UnsafePointer<ByteView>
     /// Always at least 1.
     let count: Int
@@ -14,6 +14,9 @@ struct Arguments: BitwiseCopyable {
         self.count = count
         self.partial = partial
     }
+
+    /// For a context whose command is not yet read: no word may be asked for.
+    static let none = Arguments(base: UnsafePointer(bitPattern: 8)!, count: 0)
 
     subscript(_ index: Int) -> ByteView { base[index] }
 

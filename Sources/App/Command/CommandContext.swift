@@ -12,6 +12,8 @@ struct CommandContext {
     unowned(unsafe) let shard: ShardState
     /// The client's session; nil exactly when this shard executes for a client of another one.
     let session: Session?
+    /// The client's id, also when its session is on another shard.
+    let clientID: UInt64
 
     /// Milliseconds since the Unix epoch, the same for the whole turn.
     var now: Int64 { shard.unixMilliseconds }

@@ -43,6 +43,15 @@ struct SessionState: BitwiseCopyable {
     /// Both ends of the connection; all zero for a client without one (tests).
     var remote: Endpoint
     var local: Endpoint
+    /// `.none` exactly when the session has left (`SessionFlags.left`) or never had one (tests).
+    var stream = Stream.none
+    var reader = RequestReader()
+    /// A command that waits for those under way, copied out of the received data; at most one.
+    var parked: UnsafeMutablePointer<RemoteRequest>?
+    /// Commands under way at other shards; a fan-out counts one.
+    var outstanding: UInt16 = 0
+    /// Where they are; `manyShards` for a fan-out. Meaningful while `outstanding > 0`.
+    var outstandingShard: UInt16 = 0
     var flags: SessionFlags
     /// 0..<databases; changed by SELECT and RESET.
     var database: UInt16
@@ -52,6 +61,7 @@ struct SessionState: BitwiseCopyable {
     var protocolVersion: UInt8
 
     static let noCommand: Int16 = -1
+    static let manyShards = UInt16.max
 }
 
 /// One end of a connection.
@@ -60,6 +70,16 @@ struct Endpoint: BitwiseCopyable, Equatable {
     var port: UInt16
 
     static let none = Endpoint(address: IPv4Address(bits: 0), port: 0)
+
+    init(address: IPv4Address, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    /// Of a kernel socket. An IPv6 address does not fit: its stream is asked when somebody wants to see it.
+    init(_ name: (address: String, port: UInt16)) {
+        self.init(address: IPv4Address(name.address) ?? IPv4Address(bits: 0), port: name.port)
+    }
 }
 
 struct SessionFlags: OptionSet, BitwiseCopyable {
@@ -79,7 +99,22 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     static let authenticated = SessionFlags(rawValue: 64)
     /// CLIENT KILL: no more commands, no more replies; the session waits in its shard's `pendingClose`.
     static let closeNow = SessionFlags(rawValue: 128)
+    /// The stream is gone; the memory waits for requests under way, or for its turn in a queue.
+    static let left = SessionFlags(rawValue: 256)
+    /// In the pump's list of sessions to go on with.
+    static let queued = SessionFlags(rawValue: 512)
+    /// Our direction of the stream was ended.
+    static let shutDown = SessionFlags(rawValue: 1024)
+    /// The peer has ended its direction.
+    static let endOfStream = SessionFlags(rawValue: 2048)
+
+    /// No further command is executed.
+    static let ending: SessionFlags = [.closeAfterReply, .closeNow]
+    /// Commands take the slow way.
+    static let unusual: SessionFlags = [.replyOff, .skipNext, .skipping]
 
     /// What RESET keeps.
-    static let survivingReset: SessionFlags = [.closeAfterReply, .closeNow, .authenticated]
+    static let survivingReset: SessionFlags = [
+        .closeAfterReply, .closeNow, .authenticated, .left, .queued, .shutDown, .endOfStream,
+    ]
 }

@@ -7,32 +7,152 @@ final class ShardState {
     /// 0..<shardCount.
     let id: Int
     let shardCount: Int
+    /// The keys that this shard owns.
     let keyspace: Keyspace
-    /// What the server is configured to be this turn; replaced through RCU by CONFIG SET.
-    var config: Config
+    /// Which shard owns which key.
+    let slots: SlotTable
+    let sessions: SessionTable
+    let mesh: Mesh
+    let outbound: Outbound
+    let requests: RemoteRequestPool
+    /// What the server is configured to be, for all shards.
+    let published: RCUPublished<Config>
+    /// This turn's `published.current`.
+    private(set) var config: Config
+    /// `config.limits`, as plain memory for the data path.
+    private(set) var limits: Config.Limits
+    /// The server around the shards.
+    let control: ServerControl
+    let table: CommandTable
+    /// The shard's sources of byte streams, and of INFO's network counters.
+    let streams: Streams
     /// Clock readings of this turn.
     var monotonic: Nanoseconds = 0
     var unixMilliseconds: Int64 = 0
     var unixMicroseconds: Int64 = 0
     var entropy: Entropy
+    /// There is no core without a shard: clients on this machine need the idle time of ours.
+    var sharesCore = false
     var statistics = ShardStatistics()
-    /// Clients connected to this shard.
-    let sessions: SessionTable
-    /// Ids of sessions to be closed without a word (CLIENT KILL); each was marked `.closeNow`.
+    /// Ids of sessions that are to be closed at the next opportunity (CLIENT KILL, output limit).
     var pendingClose: [UInt64] = []
-    /// The server around the shards.
-    let control: ServerControl
 
-    init(id: Int, shardCount: Int, keyspace: Keyspace, config: Config, entropy: Entropy, control: ServerControl) {
+    init(
+        id: Int, mesh: Mesh, keyspace: Keyspace, published: RCUPublished<Config>, control: ServerControl,
+        streams: Streams, entropy: Entropy
+    ) {
         self.id = id
-        self.shardCount = shardCount
+        shardCount = mesh.shardCount
+        self.mesh = mesh
         self.keyspace = keyspace
-        self.config = config
-        self.entropy = entropy
+        self.published = published
         self.control = control
-        sessions = SessionTable(shard: id, shardCount: shardCount)
+        self.streams = streams
+        table = CommandTable.shared
+        self.entropy = entropy
+        slots = SlotTable(shardCount: mesh.shardCount)
+        sessions = SessionTable(shard: id, shardCount: mesh.shardCount)
+        outbound = Outbound(mesh: mesh, id: id)
+        requests = RemoteRequestPool()
+        config = published.current
+        limits = config.limits
     }
 
+    /// A shard without streams and peers' threads, for tests of commands.
+    convenience init(
+        id: Int, shardCount: Int, keyspace: Keyspace, config: Config, entropy: Entropy, control: ServerControl
+    ) {
+        self.init(
+            id: id, mesh: Mesh(shardCount: shardCount), keyspace: keyspace, published: RCUPublished(config),
+            control: control, streams: Streams(stack: nil, kernel: nil), entropy: entropy)
+    }
+
+    deinit {
+        sessions.deallocate()
+        requests.deallocate()
+        keyspace.deallocate()
+    }
+
+    /// Once a turn: one load; work only after CONFIG SET.
+    @inline(__always)
+    func refreshConfig() {
+        if published.identity != UnsafeRawPointer(Unmanaged.passUnretained(config).toOpaque()) { takeConfig() }
+    }
+
+    @inline(never)
+    func takeConfig() {
+        config = published.current
+        limits = config.limits
+    }
+
+    /// Keys whose deadline has passed, in small budgets, and the growth of tables that nobody touches.
+    func expireKeys() {
+        keyspace.expireDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: 64)
+    }
+
+    // MARK: executing
+
+    /// What a command of `session` sees on this shard, before its arguments are set.
+    @inline(__always)
+    func context(_ session: Session, sink: ReplySink, span: OutputSpan) -> CommandContext {
+        CommandContext(
+            arguments: .none, reply: ReplyWriter(span, sink: sink, isRESP3: session.isRESP3),
+            database: keyspace.database(Int(session.state.pointee.database)), shard: self, session: session,
+            clientID: session.id)
+    }
+
+    /// Executes a command, or its part, for a client of another shard (or this shard's part of a fan-out of ours).
+    func execute(_ request: UnsafeMutablePointer<RemoteRequest>, sink: RequestSink) {
+        var context = CommandContext(
+            arguments: request.pointee.argumentList,
+            reply: ReplyWriter(sink.begin(request), sink: sink, isRESP3: request.pointee.isRESP3),
+            database: keyspace.database(Int(request.pointee.database)), shard: self, session: nil,
+            clientID: request.pointee.clientID)
+        statistics.commandsProcessed &+= 1
+        let id = request.pointee.command.pointee.id
+        switch request.pointee.kind {
+        case .whole: App.execute(id, &context)
+        case .part: executePart(id, &context)
+        }
+        sink.finish(at: context.reply.finish())
+    }
+}
+
+extension ShardState {
     /// Link, stack and pools for INFO.
-    func networkReport() -> NetworkReport { NetworkReport() }
+    func networkReport() -> NetworkReport {
+        var report = NetworkReport()
+        if let stack = streams.stack {
+            report.stack = CounterBlock(stack.statistics)
+            report.frames = UInt64(stack.pool.count)
+            report.framesFree = UInt64(stack.pool.freeCount)
+            report.framesLowestFree = UInt64(stack.pool.lowestFree)
+            report.connections = UInt64(stack.liveConnections)
+        }
+        if let linkStatistics = streams.linkStatistics { report.link = CounterBlock(linkStatistics) }
+        report.kernelConnections = UInt64(streams.kernel?.liveConnections ?? 0)
+        report.remoteRequests = UInt64(requests.liveCount)
+        return report
+    }
+
+    /// The second step of a command on all shards, or the sum of the parts of a command on several keys.
+    func combine(_ command: UnsafePointer<CommandEntry>, _ parts: [ByteView], _ context: inout CommandContext) {
+        if command.pointee.routing == .multiKey {
+            sumIntegers(parts, &context)
+        } else {
+            parts.withUnsafeBufferPointer { combineParts(command.pointee.id, parts: $0, &context) }
+        }
+    }
+
+    /// Each part is an integer reply (`:n`), or an error, which then is the whole command's reply.
+    private func sumIntegers(_ parts: [ByteView], _ context: inout CommandContext) {
+        var sum: Int64 = 0
+        for part in parts {
+            guard part.count >= 4, part[0] == UInt8(ascii: ":"),
+                let number = parseInteger(ByteView(part.base + 1, part.count - 3))
+            else { return context.reply.append(part) }
+            sum &+= number
+        }
+        context.reply.integer(sum)
+    }
 }

@@ -1,0 +1,307 @@
+import Net
+import Runtime
+
+/// Takes what streams receive, turns it into commands, and puts replies into the streams.
+///
+/// Commands of one session take effect in the order sent, on whichever shards they fall: a session has commands under
+/// way at one shard at a time. A command for the same shard follows them through the same ring; any other waits,
+/// parked, until all replies are there. So replies also arrive in order and need no sorting.
+final class SessionPump {
+    let shard: ShardState
+    let streams: Streams
+    let scratch: RequestScratch
+    let sink: StreamSink
+    let nullSink = NullSink()
+    let partSink = RequestSink()
+    /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
+    /// (`SessionFlags.queued`).
+    private var resumable: [Session] = []
+    private var resuming: [Session] = []
+
+    init(shard: ShardState, streams: Streams) {
+        self.shard = shard
+        self.streams = streams
+        scratch = RequestScratch(
+            maximumBulkLength: shard.limits.protoMaxBulkLength, maximumBuffered: shard.limits.queryBuffer)
+        sink = StreamSink(streams: streams)
+        resumable.reserveCapacity(256)
+        resuming.reserveCapacity(256)
+    }
+
+    // MARK: events
+
+    func serveStack() {
+        guard let stack = streams.stack else { return }
+        while let connection = stack.nextEvent() {
+            let events = stack.takeEvents(connection)
+            if let context = stack.context(connection) {
+                handle(events, Session(context))
+            } else if events.contains(.opened) {
+                let (address, port) = stack.remote(connection)
+                let local = Endpoint(address: stack.configuration.address, port: stack.localPort(connection))
+                let session = open(Stream(connection), remote: Endpoint(address: address, port: port), local: local)
+                stack.setContext(connection, session.state)
+                handle(events, session)
+            } else if events.contains(.closed) {
+                stack.free(connection)
+            }
+        }
+    }
+
+    func serveKernel() -> Bool {
+        guard let kernel = streams.kernel else { return false }
+        var work = false
+        while let connection = kernel.nextEvent() {
+            work = true
+            let events = kernel.takeEvents(connection)
+            if let context = kernel.context(connection) {
+                handle(events, Session(context))
+            } else if events.contains(.opened) {
+                let session = open(
+                    Stream(connection), remote: Endpoint(kernel.remote(connection)),
+                    local: Endpoint(kernel.local(connection)))
+                kernel.setContext(connection, session.state)
+                handle(events, session)
+            } else if events.contains(.closed) {
+                kernel.free(connection)
+            }
+        }
+        return work
+    }
+
+    private func open(_ stream: Stream, remote: Endpoint, local: Endpoint) -> Session {
+        let session = shard.sessions.add(
+            remote: remote, local: local, authenticated: !shard.limits.requiresPassword, now: shard.monotonic)
+        session.state.pointee.stream = stream
+        shard.statistics.connectionsReceived &+= 1
+        if shard.mesh.clientOpened() > shard.limits.maxClients {
+            shard.statistics.rejectedConnections &+= 1
+            write(session) { $0.error("ERR max number of clients reached") }
+            session.state.pointee.flags.insert(.closeAfterReply)
+            finishIfIdle(session)
+        }
+        return session
+    }
+
+    private func handle(_ events: StreamEvents, _ session: Session) {
+        if events.contains(.closed) {
+            let stream = session.state.pointee.stream
+            leave(session)
+            streams.free(stream)
+            return
+        }
+        if events.contains(.endOfStream) { session.state.pointee.flags.insert(.endOfStream) }
+        if !events.isDisjoint(with: [.readable, .endOfStream]) { service(session) }
+    }
+
+    // MARK: reading commands
+
+    /// Executes what the session has received, until nothing whole is left or it must wait for another shard.
+    func service(_ session: Session) {
+        let state = session.state
+        state.pointee.lastInteraction = shard.monotonic
+        guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
+        guard state.pointee.parked == nil else { return }
+        let stream = state.pointee.stream
+        var context = shard.context(session, sink: sink, span: sink.begin(stream))
+        var error: ProtocolError?
+        var open = true
+        while open {
+            let view = streams.received(stream)
+            guard view.count > 0 else { break }
+            var feed = RequestFeed(view)
+            while open, let arguments = state.pointee.reader.next(&feed, scratch) {
+                context.arguments = arguments
+                open = run(&context, session)
+            }
+            streams.consume(stream, state.pointee.reader.finish(&feed, scratch))
+            if let found = feed.error {
+                error = found
+                break
+            }
+        }
+        if let error { refuse(error, &context.reply, session) }
+        streams.commit(stream, context.reply.finish())
+        checkBacklog(session)
+        finishIfIdle(session)
+    }
+
+    private func refuse(_ error: ProtocolError, _ reply: inout ReplyWriter, _ session: Session) {
+        shard.statistics.protocolErrors &+= 1
+        // Replies of commands under way come first; the error is not worth waiting for them.
+        if session.state.pointee.outstanding == 0 { error.write(to: &reply) }
+        session.state.pointee.flags.insert(.closeAfterReply)
+    }
+
+    /// A session that ends reads no more commands, but its window must not stay closed on the peer's last bytes.
+    private func discardInput(_ session: Session) {
+        let stream = session.state.pointee.stream
+        while true {
+            let view = streams.received(stream)
+            guard view.count > 0 else { break }
+            streams.consume(stream, view.count)
+        }
+        finishIfIdle(session)
+    }
+
+    // MARK: ends
+
+    /// Closes the stream once the session has nothing more to say: after QUIT, a protocol error or the peer's FIN.
+    func finishIfIdle(_ session: Session) {
+        let state = session.state
+        let flags = state.pointee.flags
+        guard !flags.isDisjoint(with: [.closeAfterReply, .endOfStream, .closeNow]), !flags.contains(.shutDown),
+            state.pointee.outstanding == 0, state.pointee.parked == nil
+        else { return }
+        state.pointee.flags.insert(.shutDown)
+        streams.shutdown(state.pointee.stream)
+    }
+
+    /// Ends the session now, whatever it was doing.
+    func abort(_ session: Session) {
+        let stream = session.state.pointee.stream
+        leave(session)
+        streams.abort(stream)
+    }
+
+    /// The session's stream is gone. Its memory stays while requests under way or a queue refer to it.
+    private func leave(_ session: Session) {
+        let state = session.state
+        state.pointee.stream = .none
+        state.pointee.reader.discard(scratch)
+        if let parked = state.pointee.parked {
+            shard.requests.free(parked)
+            state.pointee.parked = nil
+        }
+        state.pointee.flags.insert(.left)
+        shard.mesh.clientClosed()
+        removeIfFree(session)
+    }
+
+    private func removeIfFree(_ session: Session) {
+        let state = session.state
+        guard state.pointee.flags.contains(.left), state.pointee.outstanding == 0,
+            !state.pointee.flags.contains(.queued)
+        else { return }
+        shard.sessions.remove(session)
+    }
+
+    private func checkBacklog(_ session: Session) {
+        let limit = shard.limits.output.normal.hard
+        guard limit > 0, streams.backlog(session.state.pointee.stream) > limit else { return }
+        shard.statistics.outputLimitCloses &+= 1
+        session.state.pointee.flags.insert(.closeNow)
+        shard.pendingClose.append(session.id)
+    }
+
+    /// Orderly end of all streams, when the server stops.
+    func closeAll() {
+        var walk = shard.sessions.first
+        while let session = walk {
+            walk = shard.sessions.next(after: session)
+            streams.shutdown(session.state.pointee.stream)
+        }
+    }
+
+    // MARK: replies from other shards
+
+    /// Delivers the reply of a command that ran elsewhere.
+    func deliver(_ request: UnsafeMutablePointer<RemoteRequest>) {
+        if let fanOut = request.pointee.fanOut {
+            fanOut.pointee.remaining &-= 1
+            if fanOut.pointee.remaining == 0 { complete(fanOut) }
+            return
+        }
+        let session = request.pointee.session!
+        if !session.state.pointee.flags.contains(.left), !request.pointee.isSilent {
+            write(session) { request.pointee.copyReply(to: &$0) }
+            checkBacklog(session)
+        }
+        shard.requests.free(request)
+        settle(session)
+    }
+
+    /// All parts of a fan-out are back.
+    func complete(_ fanOut: UnsafeMutablePointer<FanOut>) {
+        let session = fanOut.pointee.session
+        let state = session.state
+        if !state.pointee.flags.contains(.left) {
+            let replies = PartReplies(fanOut, shardCount: shard.shardCount)
+            let silent = fanOut.pointee.isSilent
+            var context = shard.context(
+                session, sink: silent ? nullSink : sink, span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
+            context.arguments = fanOut.pointee.whole.pointee.argumentList
+            shard.combine(fanOut.pointee.command, replies.views, &context)
+            if !silent { streams.commit(state.pointee.stream, context.reply.finish()) }
+            replies.free()
+        }
+        FanOut.free(fanOut, shard: shard)
+        settle(session)
+    }
+
+    /// One command less under way; the session goes on when it was the last.
+    private func settle(_ session: Session) {
+        session.state.pointee.outstanding &-= 1
+        guard session.state.pointee.outstanding == 0 else { return }
+        if session.state.pointee.flags.contains(.left) { removeIfFree(session) } else { enqueue(session) }
+    }
+
+    func write(_ session: Session, _ body: (inout ReplyWriter) -> Void) {
+        let stream = session.state.pointee.stream
+        let span = sink.begin(stream)
+        var reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
+        body(&reply)
+        streams.commit(stream, reply.finish())
+    }
+
+    /// `session` is looked at again later in this turn, or in the next.
+    func enqueue(_ session: Session) {
+        guard !session.state.pointee.flags.contains(.queued) else { return }
+        session.state.pointee.flags.insert(.queued)
+        resumable.append(session)
+    }
+
+    /// Goes on with the sessions that waited. Returns whether any did.
+    func resume() -> Bool {
+        guard !resumable.isEmpty else { return false }
+        swap(&resumable, &resuming)
+        for session in resuming {
+            session.state.pointee.flags.remove(.queued)
+            if session.state.pointee.flags.contains(.left) {
+                removeIfFree(session)
+            } else if unpark(session) {
+                service(session)
+            }
+        }
+        resuming.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    // MARK: now and then
+
+    /// Every 100 ms: clients that said nothing for too long, ends that the peer does not confirm, kills.
+    func cron() {
+        closePending()
+        let timeout = shard.limits.idleTimeout
+        let lingering = Nanoseconds.seconds(10)
+        var walk = shard.sessions.first
+        while let session = walk {
+            walk = shard.sessions.next(after: session)
+            let idle = shard.monotonic - session.state.pointee.lastInteraction
+            let flags = session.state.pointee.flags
+            if flags.contains(.left) { continue }
+            if (flags.contains(.shutDown) && idle > lingering) || (timeout > 0 && idle > timeout) { abort(session) }
+        }
+    }
+
+    /// Sessions that CLIENT KILL or the output limit has condemned. By id: one may be gone already.
+    func closePending() {
+        guard !shard.pendingClose.isEmpty else { return }
+        for id in shard.pendingClose {
+            if let session = shard.sessions.find(id: id), !session.state.pointee.flags.contains(.left) {
+                abort(session)
+            }
+        }
+        shard.pendingClose.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,147 @@
+import Net
+import Runtime
+
+/// A client's byte stream: a connection of our own stack or a kernel socket. Both keep the contract of
+/// `Net/ByteStream.swift`; this is the one place that tells them apart, once or twice for each burst of commands.
+struct Stream: BitwiseCopyable, @unchecked Sendable {
+    enum Kind: UInt8 { case none, stack, kernel }
+
+    let kind: Kind
+    /// The handle of a `TCPConnection` or a `KernelConnection`; each is a single pointer.
+    private let handle: UnsafeMutableRawPointer?
+
+    static let none = Stream()
+
+    private init() {
+        kind = .none
+        handle = nil
+    }
+
+    init(_ connection: TCPConnection) {
+        kind = .stack
+        handle = unsafeBitCast(connection, to: UnsafeMutableRawPointer.self)
+    }
+
+    init(_ connection: KernelConnection) {
+        kind = .kernel
+        handle = unsafeBitCast(connection, to: UnsafeMutableRawPointer.self)
+    }
+
+    var connection: TCPConnection { unsafeBitCast(handle!, to: TCPConnection.self) }
+    var kernelConnection: KernelConnection { unsafeBitCast(handle!, to: KernelConnection.self) }
+}
+
+/// The two sources of byte streams of one shard.
+final class Streams {
+    /// nil where the shard has no link.
+    let stack: Stack?
+    /// nil where kernel sockets are not served.
+    let kernel: KernelStack?
+    /// The link's counters, as of the beginning of the turn.
+    var linkStatistics: LinkStatistics?
+
+    init(stack: Stack?, kernel: KernelStack?) {
+        self.stack = stack
+        self.kernel = kernel
+    }
+
+    func received(_ stream: Stream) -> ByteView {
+        switch stream.kind {
+        case .stack: return stack!.received(stream.connection)
+        case .kernel: return kernel!.received(stream.kernelConnection)
+        case .none: return ByteView(UnsafeRawPointer(bitPattern: 1)!, 0)
+        }
+    }
+
+    func consume(_ stream: Stream, _ count: Int) {
+        switch stream.kind {
+        case .stack: stack!.consume(stream.connection, count)
+        case .kernel: kernel!.consume(stream.kernelConnection, count)
+        case .none: break
+        }
+    }
+
+    func outputSpan(_ stream: Stream) -> OutputSpan {
+        switch stream.kind {
+        case .stack: return stack!.outputSpan(stream.connection)
+        case .kernel: return kernel!.outputSpan(stream.kernelConnection)
+        case .none: preconditionFailure("output to a stream that is gone")
+        }
+    }
+
+    func commit(_ stream: Stream, _ cursor: UnsafeMutableRawPointer) {
+        switch stream.kind {
+        case .stack: stack!.commit(stream.connection, cursor)
+        case .kernel: kernel!.commit(stream.kernelConnection, cursor)
+        case .none: break
+        }
+    }
+
+    /// Bytes of output that the peer has not taken yet.
+    func backlog(_ stream: Stream) -> Int {
+        switch stream.kind {
+        case .stack: return stack!.backlog(stream.connection)
+        case .kernel: return kernel!.backlog(stream.kernelConnection)
+        case .none: return 0
+        }
+    }
+
+    /// Ends the stream after everything committed.
+    func shutdown(_ stream: Stream) {
+        switch stream.kind {
+        case .stack: stack!.shutdown(stream.connection)
+        case .kernel: kernel!.shutdown(stream.kernelConnection)
+        case .none: break
+        }
+    }
+
+    /// Ends the stream now, and lets go of it.
+    func abort(_ stream: Stream) {
+        switch stream.kind {
+        case .stack:
+            stack!.abort(stream.connection)
+            stack!.free(stream.connection)
+        case .kernel:
+            kernel!.abort(stream.kernelConnection)
+            kernel!.free(stream.kernelConnection)
+        case .none: break
+        }
+    }
+
+    /// Lets go of a stream that is over.
+    func free(_ stream: Stream) {
+        switch stream.kind {
+        case .stack: stack!.free(stream.connection)
+        case .kernel: kernel!.free(stream.kernelConnection)
+        case .none: break
+        }
+    }
+}
+
+/// Lends reply writers the memory of a stream: transmit frames, or a kernel connection's chunks.
+final class StreamSink: ReplySink {
+    private let streams: Streams
+    private var stream = Stream.none
+
+    init(streams: Streams) { self.streams = streams }
+
+    func begin(_ stream: Stream) -> OutputSpan {
+        self.stream = stream
+        return streams.outputSpan(stream)
+    }
+
+    override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan {
+        streams.commit(stream, cursor)
+        return streams.outputSpan(stream)
+    }
+}
+
+/// Swallows what is written: replies that the client has turned off (CLIENT REPLY).
+final class NullSink: ReplySink {
+    private let memory = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 64)
+
+    deinit { memory.deallocate() }
+
+    func begin() -> OutputSpan { OutputSpan(cursor: memory, limit: memory + 4096) }
+    override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan { begin() }
+}

@@ -1,0 +1,161 @@
+import CLinux
+import Glibc
+import Net
+import Runtime
+
+/// The poll loop of one shard. It is generic over what differs between the server, the tests and the simulator: the
+/// link and the clock. One thread calls it; nothing in it is reachable from another.
+///
+/// The order of a turn, and why:
+/// 1. clock, configuration: everything in a turn sees one time and one configuration;
+/// 2. reclaim, receive: frames that the device has sent come back first, so that replies of this turn find frames;
+/// 3. sessions: commands on own keys run at once, the others go into outbound rings;
+/// 4. inbound rings: requests run while their keys' cache lines are likely warm, replies resume paused sessions, all
+///    before transmission so that their output leaves in this turn;
+/// 5. timers: TCP and key expiry, within a budget;
+/// 6. output: one build and one kick for everything this turn made, so that an acknowledgement rides on a reply and
+///    a burst of replies costs one system call;
+/// 7. outbound rings are published, each peer woken at most once, and only if it sleeps;
+/// 8. RCU quiescence: no reference to a published configuration is held across turns.
+final class Shard<L: Link, C: Clock> {
+    let state: ShardState
+    let clock: C
+    /// nil where the device has fewer queues than there are shards: such a shard serves what the others hand it.
+    let link: L?
+    let pump: SessionPump
+    private let streams: Streams
+    private let burst: FrameQueue
+    private let inbound: Inbound
+    /// A frame per turn more would only add latency to the first: the rest waits in the device's ring.
+    private let burstLimit = 64
+    /// Monotonic time of the next look at the kernel sockets while none is open.
+    private var nextKernelPoll: Nanoseconds = 0
+    private var nextCron: Nanoseconds = 0
+    /// When a turn last found something to do.
+    private var lastWork: Nanoseconds = 0
+
+    init(state: ShardState, link: L?, clock: C) {
+        self.state = state
+        streams = state.streams
+        self.link = link
+        self.clock = clock
+        burst = FrameQueue(capacity: 256)
+        pump = SessionPump(shard: state, streams: state.streams)
+        inbound = Inbound(shard: state, streams: state.streams, pump: pump, pool: link?.pool)
+    }
+
+    deinit { burst.deallocate() }
+
+    /// One turn of the loop. Returns whether there was anything to do.
+    @discardableResult func turn() -> Bool {
+        state.monotonic = clock.monotonic
+        state.unixMicroseconds = clock.unixMicroseconds
+        state.unixMilliseconds = state.unixMicroseconds / 1000
+        state.refreshConfig()
+
+        var work = receive()
+        work = pollKernel() || work
+        work = inbound.drain() || work
+        work = pump.resume() || work
+        timers()
+        work = transmit() || work
+        state.outbound.publish()
+        return work
+    }
+
+    private func receive() -> Bool {
+        guard let link, let stack = streams.stack else { return false }
+        link.reclaim()
+        let count = link.receive(into: burst, limit: burstLimit)
+        if count > 0 {
+            stack.input(burst, now: state.monotonic)
+            if !stack.strays.isEmpty { inbound.handOver(stack.strays, pool: link.pool) }
+        }
+        pump.serveStack()
+        return count > 0
+    }
+
+    private func pollKernel() -> Bool {
+        guard let kernel = streams.kernel else { return false }
+        // An epoll_wait each turn would cost the packets' path more than the packets: without kernel clients once a
+        // millisecond is enough, and a sleeping shard is woken by the descriptor itself.
+        guard kernel.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
+        nextKernelPoll = state.monotonic + .milliseconds(1)
+        kernel.poll(now: state.monotonic)
+        return pump.serveKernel()
+    }
+
+    private func timers() {
+        streams.stack?.advanceTimers(now: state.monotonic)
+        if streams.stack != nil { pump.serveStack() }
+        state.expireKeys()
+        if state.monotonic >= nextCron {
+            nextCron = state.monotonic + .milliseconds(100)
+            streams.linkStatistics = link?.statistics
+            pump.cron()
+        }
+    }
+
+    private func transmit() -> Bool {
+        streams.kernel?.output(now: state.monotonic)
+        guard let link, let stack = streams.stack else { return false }
+        stack.output(now: state.monotonic)
+        guard !stack.transmitQueue.isEmpty else { return false }
+        return link.transmit(from: stack.transmitQueue) > 0
+    }
+
+    // MARK: running on a thread
+
+    /// Turns until the server stops. The calling thread must be registered with RCU.
+    func run() {
+        lastWork = clock.monotonic
+        while !state.mesh.isStopping {
+            if turn() {
+                lastWork = state.monotonic
+            } else if state.monotonic - lastWork > state.limits.idleSpin {
+                sleep()
+            } else {
+                // Somebody may need this core more (a client on a small machine): give it away between two looks.
+                if state.sharesCore { sched_yield() } else { apus_cpu_relax() }
+            }
+            RCUThread.quiescent()
+        }
+        pump.closeAll()
+        _ = transmit()
+    }
+
+    /// Sleeps until a frame, a kernel socket, another shard or a timer wants this shard.
+    private func sleep() {
+        let waker = state.mesh.waker(of: state.id)
+        waker.announceSleep()
+        defer { waker.awake() }
+        // After the announcement: a message published before it would otherwise be slept over.
+        guard !inbound.hasMessages, !state.mesh.isStopping else { return }
+        var descriptors = (
+            pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: link?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: streams.kernel?.descriptor ?? -1, events: Int16(POLLIN), revents: 0)
+        )
+        // Timers have ticks of a millisecond; rounding down would spin through the last of it.
+        let span = max(0, nextDeadline() - clock.monotonic)
+        let timeout = Int32((span + 999_999) / 1_000_000)
+        RCUThread.offline()
+        _ = withUnsafeMutableBytes(of: &descriptors) { bytes in
+            poll(bytes.baseAddress!.assumingMemoryBound(to: pollfd.self), 3, timeout)
+        }
+        RCUThread.online()
+        nextKernelPoll = 0
+    }
+
+    /// When the next turn is due even if nothing arrives.
+    func nextDeadline() -> Nanoseconds {
+        var deadline = nextCron
+        if let stack = streams.stack {
+            if let next = stack.nextDeadline { deadline = min(deadline, next) }
+            // A full device: come back soon rather than when it says so.
+            if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }
+        }
+        if let next = state.keyspace.nextDeadline { deadline = min(deadline, next) }
+        return deadline
+    }
+}
