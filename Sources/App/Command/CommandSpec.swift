@@ -90,7 +90,7 @@ struct KeyFlags: OptionSet, BitwiseCopyable, Sendable {
     static let variableFlags = KeyFlags(rawValue: 256)
 
     static let names: [(KeyFlags, String)] = [
-        (.rw, "RW"), (.ro, "RO"), (.ow, "OW"), (.rm, "RM"), (.access, "access"), (.update, "update"),
+        (.ro, "RO"), (.rw, "RW"), (.ow, "OW"), (.rm, "RM"), (.access, "access"), (.update, "update"),
         (.insert, "insert"), (.delete, "delete"), (.variableFlags, "variable_flags"),
     ]
 }
@@ -117,6 +117,9 @@ struct ACLCategories: OptionSet, BitwiseCopyable, Sendable {
         (.admin, "admin"), (.fast, "fast"), (.slow, "slow"), (.blocking, "blocking"), (.dangerous, "dangerous"),
         (.connection, "connection"), (.transaction, "transaction"), (.scripting, "scripting"),
     ]
+
+    /// All categories of a command.
+    init(_ spec: CommandSpec) { self = spec.categories.union(ACLCategories(implied: spec.flags)) }
 
     /// What a command's flags imply (setImplicitACLCategories in Redis).
     init(implied flags: CommandFlags) {

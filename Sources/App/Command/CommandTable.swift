@@ -26,12 +26,19 @@ struct CommandEntry: BitwiseCopyable {
     func accepts(argumentCount count: Int) -> Bool {
         arity >= 0 ? count == Int(arity) : count >= Int(0 &- arity)
     }
+
+    /// Where the keys are among `count` words. Not for the hot path, which uses `firstKey`.
+    func keyPositions(argumentCount count: Int) -> [Int] {
+        guard firstKey > 0 else { return [] }
+        let last = lastKey < 0 ? count + Int(lastKey) : Int(lastKey)
+        return Array(stride(from: Int(firstKey), through: min(last, count - 1), by: Int(keyStep)))
+    }
 }
 
 /// All commands, compiled from their specifications for lookup. Immutable; any thread may read it. Lives for ever.
 struct CommandTable: BitwiseCopyable, @unchecked Sendable {
     /// Built at first use. Shards keep a copy of this handle, since each access of a global asks if it is built.
-    static let shared = CommandTable(CommandTable.allSpecs)
+    static let shared = CommandTable()
 
     /// Commands, in `CommandID`'s order, then their subcommands.
     let entries: UnsafePointer<CommandEntry>
@@ -84,6 +91,27 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
         }
         return nil
     }
+
+    /// By full name, "get" or "client|list".
+    func named(_ fullName: ByteView) -> UnsafePointer<CommandEntry>? {
+        var bar = 0
+        while bar < fullName.count && fullName[bar] != UInt8(ascii: "|") { bar += 1 }
+        guard let entry = find(ByteView(fullName.base, bar)) else { return nil }
+        if bar == fullName.count { return entry }
+        return subcommand(of: entry, ByteView(fullName.base + bar + 1, fullName.count - bar - 1))
+    }
+
+    /// The numbers of its subcommands' entries.
+    func subcommands(of entry: UnsafePointer<CommandEntry>) -> Range<Int> {
+        let first = Int(entry.pointee.firstSubcommand)
+        return first..<(first + Int(entry.pointee.subcommandCount))
+    }
+
+    /// The specification that an entry was made from.
+    func spec(_ entry: UnsafePointer<CommandEntry>) -> CommandSpec { Self.flatSpecs[Int(entry.pointee.number)] }
+
+    /// In the order of the entries.
+    private static let flatSpecs: [CommandSpec] = allSpecs + allSpecs.flatMap(\.subcommands)
 
     subscript(_ id: CommandID) -> UnsafePointer<CommandEntry> { entries + Int(id.rawValue) }
 
@@ -142,8 +170,8 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
 
     // MARK: building
 
-    /// `specs`: one for each `CommandID`, in its order.
-    init(_ specs: [CommandSpec]) {
+    init() {
+        let specs = Self.allSpecs
         precondition(specs.map(\.id) == CommandID.allCases, "one specification for each command, in CommandID's order")
         var flat = specs.map { ($0, $0.name) }
         var firstSubcommand: [Int] = []

