@@ -13,6 +13,10 @@ func leakedArguments(_ words: [String]) -> Arguments {
 @Suite struct CommandTableTests {
     private let table = CommandTable.shared
 
+    private func find(_ name: [UInt8]) -> UnsafePointer<CommandEntry>? {
+        GuardedBytes(name).use { table.find($0) }
+    }
+
     private func reply(isRESP3: Bool = false, _ body: (inout ReplyWriter) -> Void) -> String {
         let sink = BufferSink()
         var writer = sink.writer(isRESP3: isRESP3)
@@ -24,9 +28,9 @@ func leakedArguments(_ words: [String]) -> Arguments {
     @Test func findsEveryCommandInAnyCase() {
         for id in CommandID.allCases {
             let name = "\(id)"
-            #expect(table.find(GuardedBytes(Array(name.utf8)).view)?.pointee.id == id)
-            #expect(table.find(GuardedBytes(Array(name.uppercased().utf8)).view)?.pointee.id == id)
-            #expect(table.find(GuardedBytes(Array(name.capitalized.utf8)).view)?.pointee.id == id)
+            #expect(find(Array(name.utf8))?.pointee.id == id)
+            #expect(find(Array(name.uppercased().utf8))?.pointee.id == id)
+            #expect(find(Array((name.prefix(1).uppercased() + name.dropFirst()).utf8))?.pointee.id == id)
         }
     }
 
@@ -35,16 +39,16 @@ func leakedArguments(_ words: [String]) -> Arguments {
             let name = Array("\(id)".utf8)
             for index in name.indices {
                 // Neighbours in the ASCII table and the same letter with other bits set.
-                for flip in [UInt8(0x20), 0x80, 0x40, 0x01, 0xa0] where flip != 0x20 {
+                for flip in [UInt8(0x80), 0x40, 0x01, 0xa0] {
                     var changed = name
                     changed[index] ^= flip
                     let text = String(decoding: changed, as: UTF8.self)
-                    let found = table.find(GuardedBytes(changed).view)
+                    let found = find(changed)
                     #expect(found == nil || CommandID.allCases.contains { "\($0)" == text })
                 }
             }
-            #expect(table.find(GuardedBytes(name + [0]).view) == nil)
-            #expect(table.find(GuardedBytes(Array(name.dropLast()) + [UInt8(ascii: "@")]).view) == nil)
+            #expect(find(name + [0]) == nil)
+            #expect(find(Array(name.dropLast()) + [UInt8(ascii: "@")]) == nil)
         }
         #expect(table.find(ByteView.leaked("")) == nil)
         #expect(table.find(ByteView.leaked("\0\0\0")) == nil)

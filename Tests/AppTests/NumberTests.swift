@@ -19,7 +19,9 @@ import Testing
             values += [power - 1, power, power + 1, -power + 1, -power, -power - 1]
         }
         var random = TestRandom(11)
-        for _ in 0..<20_000 { values.append(Int64(bitPattern: random.next()) >> Int64.random(in: 0...63, using: &random)) }
+        for _ in 0..<20_000 {
+            values.append(Int64(bitPattern: random.next()) >> Int64.random(in: 0...63, using: &random))
+        }
         for value in values { #expect(decimal(value) == "\(value)") }
     }
 
@@ -27,18 +29,19 @@ import Testing
         var random = TestRandom(12)
         for _ in 0..<5000 {
             let value = Int64(bitPattern: random.next()) >> Int64.random(in: 0...63, using: &random)
-            let guarded = GuardedBytes(Array("\(value)".utf8))
-            #expect(parseInteger(guarded.view) == value)
+            #expect(GuardedBytes(Array("\(value)".utf8)).use { parseInteger($0) } == value)
         }
     }
 
-    @Test(arguments: [
-        ("9223372036854775807", Int64.max), ("9223372036854775808", nil), ("-9223372036854775808", Int64.min),
-        ("-9223372036854775809", nil), ("18446744073709551616", nil), ("99999999999999999999", nil), ("", nil),
-        ("-", nil), ("-0", nil), ("0", 0), ("00", nil), ("01", nil), ("+1", nil), (" 1", nil), ("1 ", nil),
-        ("1.0", nil), ("1e3", nil), ("--1", nil), ("a", nil), ("\0", nil), ("123456789012345678901", nil),
-    ] as [(String, Int64?)]) func strictIntegers(text: String, value: Int64?) {
-        #expect(parseInteger(GuardedBytes(Array(text.utf8)).view) == value)
+    @Test(
+        arguments: [
+            ("9223372036854775807", Int64.max), ("9223372036854775808", nil), ("-9223372036854775808", Int64.min),
+            ("-9223372036854775809", nil), ("18446744073709551616", nil), ("99999999999999999999", nil), ("", nil),
+            ("-", nil), ("-0", nil), ("0", 0), ("00", nil), ("01", nil), ("+1", nil), (" 1", nil), ("1 ", nil),
+            ("1.0", nil), ("1e3", nil), ("--1", nil), ("a", nil), ("\0", nil), ("123456789012345678901", nil),
+        ] as [(String, Int64?)]) func strictIntegers(text: String, value: Int64?)
+    {
+        #expect(GuardedBytes(Array(text.utf8)).use { parseInteger($0) } == value)
     }
 
     @Test(arguments: [

@@ -14,7 +14,7 @@ import Testing
         let words = [Array("SET".utf8), Array("k".utf8), value]
         let bytes = encoded(words) + encoded("GET", "k")
         for piece in [1, 7, 1460, 65536] where bytes.count / piece < 100_000 {
-            let collector = RequestCollector().feed(bytes.cut(at: Array(stride(from: piece, to: bytes.count, by: piece))))
+            let collector = RequestCollector().feed(bytes.cut(every: piece))
             #expect(collector.commands == [words, [Array("GET".utf8), Array("k".utf8)]])
         }
     }
@@ -41,10 +41,12 @@ import Testing
         let scratch = RequestScratch()
         var reader = RequestReader()
         let first = GuardedBytes(Array(bytes[..<1000]))
+        defer { withExtendedLifetime(first) {} }
         var feed = RequestFeed(first.view)
         #expect(reader.next(&feed, scratch) == nil)
         #expect(reader.finish(&feed, scratch) == 1000)
         let second = GuardedBytes(Array(bytes[1000...]))
+        defer { withExtendedLifetime(second) {} }
         feed = RequestFeed(second.view)
         let arguments = try #require(reader.next(&feed, scratch))
         #expect(arguments.takeBlock(0) == nil)
@@ -63,6 +65,7 @@ import Testing
         let scratch = RequestScratch()
         var reader = RequestReader()
         let guarded = GuardedBytes(encoded([Array("SET".utf8), Array("k".utf8), pattern(50_000, 3)]))
+        defer { withExtendedLifetime(guarded) {} }
         var feed = RequestFeed(guarded.view)
         let arguments = try #require(reader.next(&feed, scratch))
         #expect(arguments.takeBlock(2) == nil)
@@ -74,7 +77,7 @@ import Testing
         let words = (0..<20).map { pattern($0 % 3 == 0 ? 10 : 33_000 + $0, UInt64($0)) }
         let bytes = encoded(words)
         for piece in [1460, 33_001, 50_000] {
-            let collector = RequestCollector().feed(bytes.cut(at: Array(stride(from: piece, to: bytes.count, by: piece))))
+            let collector = RequestCollector().feed(bytes.cut(every: piece))
             #expect(collector.commands == [words])
         }
     }

@@ -68,7 +68,7 @@ import Testing
     @Test func segments() {
         var bytes: [UInt8] = []
         for number in 0..<2000 { bytes += encoded("SET", "key:\(number)", String(repeating: "v", count: 64)) }
-        let collector = RequestCollector().feed(bytes.cut(at: Array(stride(from: 1460, to: bytes.count, by: 1460))))
+        let collector = RequestCollector().feed(bytes.cut(every: 1460))
         #expect(collector.commands.count == 2000)
         #expect(collector.words.last?[1] == "key:1999")
         // One partial request at a time, always the same memory.
@@ -79,6 +79,7 @@ import Testing
         let scratch = RequestScratch()
         var reader = RequestReader()
         let guarded = GuardedBytes(encoded("SET", "key", "value"))
+        defer { withExtendedLifetime(guarded) {} }
         var feed = RequestFeed(guarded.view)
         let arguments = reader.next(&feed, scratch)
         #expect(arguments?[0].base == guarded.view.base + 8)
@@ -93,19 +94,18 @@ import Testing
         var reader = RequestReader()
         let first = encoded("GET", "a")
         let bytes = first + encoded("GET", "b")
-        var guarded = GuardedBytes(bytes)
-        var feed = RequestFeed(guarded.view)
-        #expect(reader.next(&feed, scratch)?[1].string == "a")
-        #expect(reader.finish(&feed, scratch) == first.count)
+        /// Reads one command at most; its key, and how much was consumed.
+        func readOne(_ chunk: [UInt8]) -> (key: String?, consumed: Int) {
+            GuardedBytes(chunk).use { view in
+                var feed = RequestFeed(view)
+                let key = reader.next(&feed, scratch)?[1].string
+                return (key, reader.finish(&feed, scratch))
+            }
+        }
+        #expect(readOne(bytes) == ("a", first.count))
         // Also when the command was received in two pieces.
-        guarded = GuardedBytes(Array(bytes[..<5]))
-        feed = RequestFeed(guarded.view)
-        #expect(reader.next(&feed, scratch) == nil)
-        #expect(reader.finish(&feed, scratch) == 5)
-        guarded = GuardedBytes(Array(bytes[5...]))
-        feed = RequestFeed(guarded.view)
-        #expect(reader.next(&feed, scratch)?[1].string == "a")
-        #expect(reader.finish(&feed, scratch) == first.count - 5)
+        #expect(readOne(Array(bytes[..<5])) == (nil, 5))
+        #expect(readOne(Array(bytes[5...])) == ("a", first.count - 5))
         #expect(reader.bufferedBytes == 0)
         scratch.deallocate()
     }
@@ -116,7 +116,7 @@ import Testing
         let whole = RequestCollector().feed([bytes])
         #expect(whole.commands == [words])
         #expect(whole.scratch.argumentCapacity == RequestScratch.minimumArguments)
-        let pieces = RequestCollector().feed(bytes.cut(at: Array(stride(from: 1000, to: bytes.count, by: 1000))))
+        let pieces = RequestCollector().feed(bytes.cut(every: 1000))
         #expect(pieces.commands == [words])
         #expect(pieces.scratch.argumentCapacity == RequestScratch.minimumArguments)
     }
@@ -132,10 +132,11 @@ import Testing
             let scratch = RequestScratch()
             var reader = RequestReader()
             let bytes = Array("*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100000\r\n".utf8) + [UInt8](repeating: 7, count: 40)
-            let guarded = GuardedBytes(Array(bytes[..<cut]))
-            var feed = RequestFeed(guarded.view)
-            #expect(reader.next(&feed, scratch) == nil)
-            #expect(reader.finish(&feed, scratch) == cut)
+            GuardedBytes(Array(bytes[..<cut])).use { view in
+                var feed = RequestFeed(view)
+                #expect(reader.next(&feed, scratch) == nil)
+                #expect(reader.finish(&feed, scratch) == cut)
+            }
             reader.discard(scratch)
             #expect(scratch.state.pointee.partialCount == 0)
             scratch.deallocate()

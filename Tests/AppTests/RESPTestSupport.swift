@@ -4,6 +4,7 @@ import Runtime
 @testable import App
 
 /// Bytes that end right before a page that must not be touched: a read past the end ends the process.
+/// `use` keeps them alive; with `view` alone the caller does.
 final class GuardedBytes {
     private let map: UnsafeMutableRawPointer
     private let mapSize: Int
@@ -22,6 +23,10 @@ final class GuardedBytes {
     }
 
     deinit { munmap(map, mapSize) }
+
+    func use<Result>(_ body: (ByteView) throws -> Result) rethrows -> Result {
+        try withExtendedLifetime(self) { try body(view) }
+    }
 }
 
 /// Feeds a reader as a session does and collects what comes out.
@@ -43,14 +48,15 @@ final class RequestCollector {
     /// One chunk of received data, wholly consumed unless there is an error.
     func feed(_ chunk: [UInt8]) {
         guard error == nil else { return }
-        let guarded = GuardedBytes(chunk)
-        var feed = RequestFeed(guarded.view)
-        while let arguments = reader.next(&feed, scratch) {
-            commands.append((0..<arguments.count).map { arguments[$0].array })
+        GuardedBytes(chunk).use { view in
+            var feed = RequestFeed(view)
+            while let arguments = reader.next(&feed, scratch) {
+                commands.append((0..<arguments.count).map { arguments[$0].array })
+            }
+            let consumed = reader.finish(&feed, scratch)
+            precondition(consumed == chunk.count)
+            error = feed.error
         }
-        let consumed = reader.finish(&feed, scratch)
-        precondition(consumed == chunk.count)
-        error = feed.error
     }
 
     func feed(_ chunks: [[UInt8]]) -> Self {
@@ -62,6 +68,8 @@ final class RequestCollector {
 }
 
 extension Array where Element == UInt8 {
+    func cut(every size: Int) -> [[UInt8]] { cut(at: Array<Int>(stride(from: size, to: count, by: size))) }
+
     /// Cut before each of `positions`, which ascend.
     func cut(at positions: [Int]) -> [[UInt8]] {
         var pieces: [[UInt8]] = []

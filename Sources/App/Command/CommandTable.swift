@@ -49,7 +49,7 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
     private static let slotCount = 512
 
     private struct Slot {
-        /// The lower-cased name's first 8 bytes, zero filled. 0: free.
+        /// The lower-cased name's first 8 bytes, zero filled. 0: free (then `length` is that of no name).
         var head: UInt64
         /// Of the whole name.
         var length: UInt8
@@ -193,7 +193,7 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
                     name: ByteView(full.base + prefix, full.count - prefix)))
         }
         let slots = UnsafeMutablePointer<Slot>.allocate(capacity: Self.slotCount)
-        slots.initialize(repeating: Slot(head: 0, length: 0, entry: 0), count: Self.slotCount)
+        slots.initialize(repeating: Slot(head: 0, length: .max, entry: 0), count: Self.slotCount)
         precondition(specs.count * 4 <= Self.slotCount, "table too small")
         for number in 0..<specs.count {
             let name = entries[number].name

@@ -8,10 +8,10 @@ func copyBytes(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _
         var offset = 0
         let last = count &- 16
         while offset < last {
-            target.storeBytes(of: source.loadUnaligned(fromByteOffset: offset, as: Block.self), toByteOffset: offset, as: Block.self)
+            (target + offset).storeBytes(of: (source + offset).loadUnaligned(as: Block.self), as: Block.self)
             offset &+= 16
         }
-        target.storeBytes(of: source.loadUnaligned(fromByteOffset: last, as: Block.self), toByteOffset: last, as: Block.self)
+        (target + last).storeBytes(of: (source + last).loadUnaligned(as: Block.self), as: Block.self)
     } else {
         target.copyMemory(from: source, byteCount: count)
     }

@@ -104,7 +104,9 @@ func formatHumanFloat(_ value: LongDouble) -> String {
 func formatDouble(_ value: Double) -> String {
     if value.isInfinite { return value > 0 ? "inf" : "-inf" }
     if value.isNaN { return "nan" }
-    if value == value.rounded(), abs(value) < 1e15 { return value == 0 && value.sign == .minus ? "-0" : "\(Int64(value))" }
+    if value == value.rounded() && abs(value) < 1e15 && !(value == 0 && value.sign == .minus) {
+        return "\(Int64(value))"
+    }
     return printed("%.17g", value)
 }
 
@@ -113,7 +115,7 @@ private func printed(_ format: String, _ value: any CVarArg) -> String {
         // A long double has up to 4933 digits before the point.
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 5 * 1024) { buffer in
             let count = vsnprintf(buffer.baseAddress!, buffer.count, format, list)
-            return String(decoding: UnsafeRawBufferPointer(start: buffer.baseAddress!, count: Int(count)), as: UTF8.self)
+            return ByteView(buffer.baseAddress!, Int(count)).string
         }
     }
 }

@@ -240,7 +240,7 @@ struct ReplyWriter {
         if isRESP3 { append(value ? "#t\r\n" : "#f\r\n") } else { integer(Int64(value ? 1 : 0)) }
     }
 
-    /// Shortest text that reads back as the same number, at most 17 digits. RESP2: a bulk string.
+    /// With 17 significant digits, as Redis 7.0. RESP2: a bulk string.
     mutating func double(_ value: Double) {
         let text = formatDouble(value)
         if isRESP3 {

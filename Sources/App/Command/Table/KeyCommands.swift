@@ -1,9 +1,10 @@
 extension CommandSpec {
-    static let keys: [CommandSpec] = manyKeys + expiry + [
-        .onAnyKey(
-            .type, arity: 2, [.readonly, .fast], [.ro], since: "1.0.0", "Returns the type of the value of a key.",
-            [.key])
-    ]
+    static let keys: [CommandSpec] =
+        manyKeys + expiry + [
+            .onAnyKey(
+                .type, arity: 2, [.readonly, .fast], [.ro], since: "1.0.0", "Returns the type of the value of a key.",
+                [.key])
+        ]
 
     /// Of commands that are split by shard.
     private static let sumTips = ["request_policy:multi_shard", "response_policy:agg_sum"]
