@@ -2,56 +2,168 @@ import Runtime
 
 /// A connection of our own stack. A handle: copies name the same connection; it is valid from the event that showed it
 /// (or `connect`) until `free`.
-@frozen
 public struct TCPConnection: BitwiseCopyable, Equatable, Hashable {
-    @usableFromInline let block: UnsafeMutablePointer<ControlBlock>
-    @usableFromInline init(_ block: UnsafeMutablePointer<ControlBlock>) { self.block = block }
+    let block: Block
+    @inline(__always) init(_ block: Block) { self.block = block }
+    public static func == (a: TCPConnection, b: TCPConnection) -> Bool { a.block == b.block }
+    public func hash(into hasher: inout Hasher) { hasher.combine(block) }
 }
 
-public struct ControlBlock {}
-
+/// Ethernet, ARP, IPv4, ICMP and TCP for one address on one link queue: a library that is fed with bursts of frames and
+/// the time, and leaves frames in `transmitQueue`. It belongs to one thread, takes no locks, reads no clock and does no
+/// input or output itself. The byte streams keep the contract of ByteStream.swift.
+///
+/// One turn: `input` the burst, serve what `nextEvent` names, `advanceTimers`, `output`, hand `transmitQueue` to the link.
+/// All decisions about what to send are made in `output`, so that an ACK rides on the reply of the same turn.
 public final class Stack {
     /// Frames ready for the link; drained by `Link.transmit(from:)`. Each descriptor owns one reference.
     public let transmitQueue: FrameQueue
-    /// Frames of flows this stack does not know, and ARP frames (with `strayHandling`): the caller gives copies of
-    /// them to the other shards' `inputStray`, and owns the reference.
+    /// With `strayHandling`: frames of flows this stack does not know, and ARP frames after they were handled. The
+    /// caller owns the reference, copies the frame into other shards' pools for their `inputStray`, and releases it.
     public let strays: FrameQueue
     public let configuration: Configuration
     public let pool: FramePool
     public internal(set) var statistics = StackStatistics()
 
+    /// The time of the present burst call, and the same in milliseconds for timestamps.
+    var now: Nanoseconds
+    var nowMilliseconds: UInt32 = 0
+    /// Below this many free frames the stack saves: received text moves to the heap, gaps are not filled, output waits.
+    let scarceFrames: Int
+    /// Our addresses as they lie on the wire.
+    let addressRaw: UInt32
+    let hardwareSelfRaw: UInt64
+    let subnetMask: UInt32
+
+    var wheel: TimingWheel
+    var neighbours: NeighbourCache
+    var table: ConnectionTable
+    let blocks: Slab<ControlBlock>
+    var ports: PortSet
+    var isn: SequenceGenerator
+    /// Where the search for an ephemeral port begins (RFC 6056).
+    var nextEphemeral: UInt16
+    /// Blocks with events, and blocks that `output` must look at: FIFO through nextReady / nextTouched.
+    var readyHead: Block?
+    var readyTail: Block?
+    var touchedHead: Block?
+    var touchedTail: Block?
+    /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
+    var halfOpen = AgeList()
+    var timeWait = AgeList()
+    /// ACKs that may still be sent this second in answer to suspicious segments (RFC 5961 7), and when it began.
+    var challengeBudget = 100
+    var challengeSecond: Nanoseconds = 0
+    /// Lent to users who write to a connection that is over; never read.
+    let scratch: UnsafeMutableRawPointer
+    static let scratchSize = 16 << 10
+
     public init(configuration: Configuration, pool: FramePool, entropy: Entropy, now: Nanoseconds) {
+        precondition(configuration.mtu >= 576, "mtu below IPv4's minimum")
+        precondition(configuration.mtu <= pool.frameSize - Self.payloadOffset, "mtu too large for the pool's frames")
+        precondition(configuration.receiveWindow >= 2_048 && configuration.receiveWindow <= 1 << 30)
+        precondition((0...32).contains(configuration.prefixLength), "prefix length out of range")
+        var entropy = entropy
         self.configuration = configuration
         self.pool = pool
+        self.now = now
         transmitQueue = FrameQueue(capacity: configuration.transmitCapacity)
-        strays = FrameQueue(capacity: configuration.transmitCapacity)
+        strays = FrameQueue(capacity: configuration.strayHandling ? configuration.transmitCapacity : 1)
+        scarceFrames = pool.count / 8
+        addressRaw = configuration.address.bits.bigEndian
+        hardwareSelfRaw = Ethernet.raw(configuration.hardwareAddress)
+        subnetMask = configuration.prefixLength == 0 ? 0 : ~0 << UInt32(32 - configuration.prefixLength)
+        wheel = TimingWheel(now: now)
+        neighbours = NeighbourCache(entropy: &entropy)
+        table = ConnectionTable(entropy: &entropy)
+        blocks = Slab(objectsPerChunk: 64)
+        ports = PortSet()
+        isn = SequenceGenerator(entropy: &entropy)
+        nextEphemeral = UInt16(truncatingIfNeeded: entropy.next())
+        scratch = .allocate(byteCount: Self.scratchSize, alignment: 16)
+        begin(now)
     }
 
-    public func listen(port: UInt16) { fatalError() }
-    public func stopListening(port: UInt16) { fatalError() }
-    /// Active open. nil when there is no control block or no free port.
-    public func connect(to address: IPv4Address, port: UInt16, now: Nanoseconds) -> TCPConnection? { fatalError() }
+    /// Gives every frame back to the pool. Connections that users still hold are invalid afterwards.
+    deinit {
+        removeAllNeighbours()
+        releaseEverything()
+        while let d = transmitQueue.pop() { pool.release(d.frame) }
+        while let d = strays.pop() { pool.release(d.frame) }
+        transmitQueue.deallocate()
+        strays.deallocate()
+        blocks.deallocate()
+        scratch.deallocate()
+    }
+
+    @inline(__always) func begin(_ now: Nanoseconds) {
+        if now != self.now || nowMilliseconds == 0 {
+            self.now = now
+            nowMilliseconds = UInt32(truncatingIfNeeded: now / 1_000_000)
+        }
+    }
+
     /// Takes over every frame in the burst; the queue is empty afterwards.
-    public func input(_ burst: FrameQueue, now: Nanoseconds) { fatalError() }
-    public func inputStray(_ burst: FrameQueue, final: Bool, now: Nanoseconds) { fatalError() }
-    /// The connection that has waited longest with events, or nil.
-    public func nextEvent() -> TCPConnection? { fatalError() }
-    public func takeEvents(_ c: TCPConnection) -> StreamEvents { fatalError() }
-    /// First contiguous piece of unread bytes, in place; count 0 when there is none.
-    public func received(_ c: TCPConnection) -> ByteView { fatalError() }
-    public func consume(_ c: TCPConnection, _ n: Int) { fatalError() }
-    public func outputSpan(_ c: TCPConnection) -> OutputSpan { fatalError() }
-    public func commit(_ c: TCPConnection, _ cursor: UnsafeMutableRawPointer) { fatalError() }
-    public func backlog(_ c: TCPConnection) -> Int { fatalError() }
-    public func shutdown(_ c: TCPConnection) { fatalError() }
-    public func abort(_ c: TCPConnection) { fatalError() }
-    public func free(_ c: TCPConnection) { fatalError() }
-    public func output(now: Nanoseconds) { fatalError() }
-    public func advanceTimers(now: Nanoseconds) { fatalError() }
-    public var nextDeadline: Nanoseconds? { fatalError() }
-    public func context(_ c: TCPConnection) -> UnsafeMutableRawPointer? { fatalError() }
-    public func setContext(_ c: TCPConnection, _ context: UnsafeMutableRawPointer?) { fatalError() }
-    public func remote(_ c: TCPConnection) -> (address: IPv4Address, port: UInt16) { fatalError() }
-    public func localPort(_ c: TCPConnection) -> UInt16 { fatalError() }
-    public var liveConnections: Int { fatalError() }
+    public func input(_ burst: FrameQueue, now: Nanoseconds) {
+        begin(now)
+        while let d = burst.pop() { inputFrame(d, stray: .own) }
+    }
+
+    /// Takes over frames that another shard's link received; they lie in this stack's pool. Frames of flows that are
+    /// unknown here too go to `strays` again, or, with `final`, are answered as usual.
+    public func inputStray(_ burst: FrameQueue, final: Bool, now: Nanoseconds) {
+        begin(now)
+        while let d = burst.pop() { inputFrame(d, stray: final ? .final : .forwarded) }
+    }
+
+    @inline(__always) private func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
+        statistics.framesReceived &+= 1
+        let length = Int(d.length)
+        guard length > Ethernet.headerLength else {
+            statistics.ethernetTruncated &+= 1
+            pool.release(d.frame)
+            return
+        }
+        let p = pool.address(d.frame) + Int(d.offset)
+        let raw = UnsafeRawPointer(p)
+        let destination = raw.raw64(0) & Ethernet.addressMask
+        guard destination == hardwareSelfRaw || destination == Ethernet.addressMask else {
+            statistics.ethernetNotForUs &+= 1
+            pool.release(d.frame)
+            return
+        }
+        let type = raw.raw16(12)
+        let count = length &- Ethernet.headerLength
+        if type == EtherType.ipv4.bigEndian {
+            inputIPv4(d, p + Ethernet.headerLength, count: count, stray: stray)
+        } else if type == EtherType.arp.bigEndian {
+            inputARP(d, p + Ethernet.headerLength, count: count, stray: stray != .own)
+        } else {
+            statistics.ethernetUnknownType &+= 1
+            pool.release(d.frame)
+        }
+    }
+
+    /// Queues a frame for the link; its reference passes. Dropped when the queue is full: whoever minds retransmits.
+    @inline(__always) func pushTransmit(_ d: FrameDescriptor) {
+        statistics.framesSent &+= 1
+        if !transmitQueue.push(d) {
+            statistics.transmitQueueFull &+= 1
+            pool.release(d.frame)
+        }
+    }
+
+    func pushStray(_ d: FrameDescriptor) {
+        if !strays.push(d) { pool.release(d.frame) }
+    }
+}
+
+/// How a frame came to this stack, and what becomes of it when its flow is unknown.
+enum StrayMode {
+    /// From the own link.
+    case own
+    /// From another shard, to be handed on.
+    case forwarded
+    /// From another shard, nobody knows it.
+    case final
 }

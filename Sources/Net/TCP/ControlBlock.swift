@@ -1,0 +1,184 @@
+import Runtime
+
+/// RFC 9293 3.3.2. LISTEN is no state of a block: see Listener.swift.
+enum TCPState: UInt8 {
+    case closed, synSent, synReceived, established, finWait1, finWait2, closeWait, closing, lastAck, timeWait
+
+    /// Both sides know each other's sequence numbers.
+    var isSynchronized: Bool { rawValue >= TCPState.established.rawValue }
+    /// The peer may still send text.
+    var canReceive: Bool { self == .established || self == .finWait1 || self == .finWait2 }
+}
+
+struct ControlFlags: OptionSet, BitwiseCopyable {
+    let rawValue: UInt32
+    @inline(__always) init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// In the ready list / the list of blocks `output` must look at. Each list holds a block at most once.
+    static let inReady = ControlFlags(rawValue: 1)
+    static let inTouched = ControlFlags(rawValue: 1 << 1)
+    /// An ACK leaves in this turn, with data or without.
+    static let ackNow = ControlFlags(rawValue: 1 << 2)
+    /// Negotiated on the SYNs (RFC 7323, RFC 2018); never changes afterwards.
+    static let timestamps = ControlFlags(rawValue: 1 << 3)
+    static let sackPermitted = ControlFlags(rawValue: 1 << 4)
+    /// The user said `shutdown`: FIN follows the last committed byte.
+    static let finQueued = ControlFlags(rawValue: 1 << 5)
+    /// FIN was sent at least once; it has the sequence number `sndEnd`.
+    static let finSent = ControlFlags(rawValue: 1 << 6)
+    /// The user let go (`free`): no more events, received text is dropped.
+    static let released = ControlFlags(rawValue: 1 << 7)
+    /// Out of the table, without timers and queues; only the lists above may still name it.
+    static let dead = ControlFlags(rawValue: 1 << 8)
+    /// Opened by a listener; until established it is in the half-open list and unknown to the user.
+    static let passive = ControlFlags(rawValue: 1 << 9)
+    /// RFC 6582: between a fast retransmit and the ACK of `recover`.
+    static let fastRecovery = ControlFlags(rawValue: 1 << 10)
+    /// The window is closed to what waits: `retransmitAt` is the persist timer, not the retransmission timer.
+    static let persisting = ControlFlags(rawValue: 1 << 11)
+    /// Output was held back for want of frames or room in the transmit queue; it stays touched.
+    static let starved = ControlFlags(rawValue: 1 << 12)
+    /// The user has not been told yet that the connection is over.
+    static let closedTold = ControlFlags(rawValue: 1 << 13)
+    /// The SYN was retransmitted (RFC 6298 5.7, and RFC 5681 3.1: the initial window is one segment then).
+    static let synRetransmitted = ControlFlags(rawValue: 1 << 14)
+    /// The peer's FIN was seen, maybe behind a gap: it has the sequence number `rcvFin`.
+    static let finSeen = ControlFlags(rawValue: 1 << 15)
+    /// Both SYNs carry window scaling (RFC 7323 2.2).
+    static let windowScaling = ControlFlags(rawValue: 1 << 16)
+}
+
+typealias Block = UnsafeMutablePointer<ControlBlock>
+
+/// One connection's state (the TCB of RFC 9293 3.3.1). Trivial memory in a slab; an idle connection owns nothing else.
+/// The first lines of the cache are those that a small request and its reply use.
+struct ControlBlock {
+    /// The wheel's node; scheduled not later than the earliest of the block's deadlines, maybe earlier (then it looks and
+    /// goes on). First, so that a node's address is its block's.
+    var timer = TimerNode()
+
+    // MARK: identity
+    /// Remote address and ports as they lie on the wire (ConnectionTable.key). Unique among live blocks.
+    var key: UInt64 = 0
+    var state: TCPState = .closed
+    /// Bytes of options in every segment after the SYN: 0 or 12.
+    var optionsLength: UInt8 = 0
+    /// Shifts for SND.WND and RCV.WND, 0...14; both 0 unless both sides offered scaling.
+    var sndScale: UInt8 = 0
+    var rcvScale: UInt8 = 0
+    var flags: ControlFlags = []
+
+    // MARK: receive sequence space
+    /// RCV.NXT: everything before it was delivered to `receive queue` or dropped for a released user.
+    var rcvNxt = SequenceNumber(0)
+    /// RCV.NXT + RCV.WND as last advertised: the right edge; never moves left. rcvNxt <= rcvEdge.
+    var rcvEdge = SequenceNumber(0)
+    /// RCV.NXT as last sent in an ACK (RFC 7323 Last.ACK.sent). lastAckSent <= rcvNxt.
+    var lastAckSent = SequenceNumber(0)
+    /// RFC 7323 TS.Recent: to be echoed.
+    var tsRecent: UInt32 = 0
+
+    // MARK: send sequence space. sndUna <= sndNxt <= sndMax
+    var sndUna = SequenceNumber(0)
+    /// What is sent next; falls back to sndUna at a timeout.
+    var sndNxt = SequenceNumber(0)
+    /// Behind the highest octet ever sent.
+    var sndMax = SequenceNumber(0)
+    /// Behind the last octet in the frames of the send queue: that of the next committed byte if no chunks wait, and of FIN.
+    var sndEnd = SequenceNumber(0)
+    /// SND.WND, scaled, and the largest ever.
+    var sndWnd: UInt32 = 0
+    var sndWndMax: UInt32 = 0
+    /// Sequence and acknowledgement of the segment that `sndWnd` is from.
+    var sndWl1 = SequenceNumber(0)
+    var sndWl2 = SequenceNumber(0)
+
+    // MARK: congestion (RFC 5681), in bytes
+    /// >= mss.
+    var cwnd: UInt32 = 0
+    /// >= 2 * mss.
+    var ssthresh: UInt32 = .max
+    /// Largest text of a segment, options already taken off. 1 <= mss <= Configuration.mtu - 40.
+    var mss: UInt16 = 0
+    /// Consecutive duplicates of the present sndUna, saturating.
+    var duplicateAcks: UInt8 = 0
+    /// Timeouts (or probes) since the last progress.
+    var backoff: UInt8 = 0
+
+    // MARK: lists
+    /// Next in the ready list / the touched list; meaningful while the flag is set.
+    var nextReady: Block?
+    var nextTouched: Block?
+    var events: StreamEvents = []
+
+    // MARK: send queue: frames chained by FrameInfo.next in sequence order, covering [first sequence <= sndUna, sndEnd)
+    /// Oldest frame not wholly acknowledged; .none when the queue is empty.
+    var sndHead: FrameID = .none
+    var sndTail: FrameID = .none
+    /// The frame that holds the octet sndNxt; .none when sndNxt is at (or behind) sndEnd.
+    var sndUnsent: FrameID = .none
+    /// Lent by `outputSpan`, not yet in the queue; .none outside of outputSpan...commit.
+    var openFrame: FrameID = .none
+    /// Frames in the queue (openFrame excluded).
+    var sndFrames: UInt16 = 0
+    /// Frames in the receive queue and in the out-of-order queue.
+    var rcvFrames: UInt16 = 0
+    var oooFrames: UInt16 = 0
+
+    // MARK: receive queue: frames in sequence order, then chunks; what is unread
+    var rcvHead: FrameID = .none
+    var rcvTail: FrameID = .none
+    /// Bytes unread in frames and chunks. rcvBytes <= Configuration.receiveWindow.
+    var rcvBytes: UInt32 = 0
+    /// Beyond a gap: frames in sequence order that do not overlap, all of it behind rcvNxt.
+    var oooHead: FrameID = .none
+    var oooTail: FrameID = .none
+
+    // MARK: timers. Int64.max: not running
+    /// Retransmission (RFC 6298), persist, or in TIME-WAIT and orphaned FIN-WAIT-2 the end.
+    var retransmitAt: Nanoseconds = .max
+    var delayedAckAt: Nanoseconds = .max
+    /// When the last segment came: for keepalive and PAWS.
+    var lastReceived: Nanoseconds = 0
+    /// Released by the user: the instant at which patience ends.
+    var orphanUntil: Nanoseconds = .max
+    var estimator = RoundTripEstimator()
+
+    // MARK: addressing
+    /// Next hop's hardware address as `Ethernet.raw`, valid while `nextHopGeneration` is the cache's generation.
+    var nextHopRaw: UInt64 = 0
+    var nextHopGeneration: UInt32 = 0
+    /// Added to the millisecond clock for our timestamps (RFC 7323 5.4: not guessable).
+    var tsOffset: UInt32 = 0
+
+    // MARK: seldom
+    var iss = SequenceNumber(0)
+    /// RFC 6582: sndMax when the last recovery (or timeout) began.
+    var recover = SequenceNumber(0)
+    /// First octet of the newest out-of-order text: its SACK block is reported first (RFC 2018 4).
+    var newestOutOfOrder = SequenceNumber(0)
+    /// The peer's FIN; meaningful with `finSeen`.
+    var rcvFin = SequenceNumber(0)
+    /// Backlog at which `.writable` was last armed; 0: not armed.
+    var writableMark: UInt32 = 0
+    /// Received text and output beyond the frames: chains of heap chunks, oldest first.
+    var rcvChunks = ChunkQueue()
+    var sndChunks = ChunkQueue()
+    /// Neighbours in the half-open or the TIME-WAIT list, whichever the state says.
+    var agePrevious: Block?
+    var ageNext: Block?
+    /// The user's.
+    var context: UnsafeMutableRawPointer?
+}
+
+extension ControlBlock {
+    /// Octets sent and not acknowledged (SYN and FIN included).
+    @inline(__always) var flight: Int { sndNxt - sndUna }
+    /// What the peer may still send.
+    @inline(__always) var rcvWindow: Int { rcvEdge - rcvNxt }
+    /// Bytes committed and not acknowledged.
+    @inline(__always) var backlog: Int {
+        // FIN's octet lies behind sndEnd and is no byte of the user's.
+        max(0, sndEnd - sndUna) &+ sndChunks.count
+    }
+}

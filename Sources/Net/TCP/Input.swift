@@ -1,0 +1,170 @@
+import Runtime
+
+/// SEGMENT ARRIVES (RFC 9293 3.10.7). This file: from the datagram to the connection, the short way that nearly every
+/// segment takes, and segments without a connection. The numbered steps are in InputSteps.swift.
+extension Stack {
+    /// `p` is the segment behind the IPv4 header. Takes over the frame.
+    @inline(__always) func inputTCP(
+        _ d: FrameDescriptor, _ header: IPv4Header, _ p: UnsafeMutableRawPointer, stray: StrayMode
+    ) {
+        let raw = UnsafeRawPointer(p)
+        let count = header.payloadCount
+        guard count >= TCPSegment.minimumHeader else { return dropTCP(d, malformed: true) }
+        let headerLength = Int(raw.byte(12) >> 4) &* 4
+        guard headerLength >= TCPSegment.minimumHeader, headerLength <= count else {
+            return dropTCP(d, malformed: true)
+        }
+        let pseudo = InternetChecksum.pseudoHeader(
+            header.sourceRaw, header.destinationRaw, protocol: IPProtocol.tcp, length: count)
+        guard InternetChecksum.fold(InternetChecksum.sum(raw, count, pseudo)) == 0xFFFF else {
+            return dropTCP(d, malformed: false)
+        }
+        statistics.tcpSegmentsReceived &+= 1
+        var segment = TCPSegment(
+            base: raw, headerLength: headerLength, sequence: SequenceNumber(raw.big32(4)),
+            acknowledgement: SequenceNumber(raw.big32(8)), flags: TCPFlags(rawValue: raw.byte(13) & 0x3F),
+            window: raw.big16(14), count: count &- headerLength, textStart: headerLength, hasTimestamp: false,
+            timestampValue: 0, timestampEcho: 0)
+        if headerLength == TCPSegment.minimumHeader + TCPOptions.timestampsLength,
+            raw.raw32(20) == TCPOptions.alignedTimestampsRaw
+        {
+            segment.hasTimestamp = true
+            segment.timestampValue = raw.big32(24)
+            segment.timestampEcho = raw.big32(28)
+        } else if headerLength > TCPSegment.minimumHeader {
+            segment.findTimestamps()
+        }
+        let key = ConnectionTable.key(remoteRaw: header.sourceRaw, portsRaw: raw.raw32(0))
+        guard let b = table.find(key) else {
+            return inputWithoutConnection(d, segment, key: key, sourceRaw: header.sourceRaw, stray: stray)
+        }
+        b.pointee.lastReceived = now
+        if isPredicted(b, segment) {
+            inputPredicted(b, segment, d.frame)
+        } else if !segmentArrives(b, &segment, d.frame) {
+            pool.release(d.frame)
+        }
+    }
+
+    @inline(never) private func dropTCP(_ d: FrameDescriptor, malformed: Bool) {
+        if malformed {
+            statistics.tcpMalformed &+= 1
+        } else {
+            statistics.tcpBadChecksum &+= 1
+        }
+        pool.release(d.frame)
+    }
+
+    // MARK: the short way
+
+    /// An established connection's next segment in order, that carries nothing unusual (Van Jacobson's header
+    /// prediction): all steps but ACK and text would do nothing.
+    @inline(__always) private func isPredicted(_ b: Block, _ segment: TCPSegment) -> Bool {
+        guard b.pointee.state == .established,
+            segment.flags.subtracting(.psh) == .ack,
+            segment.sequence == b.pointee.rcvNxt,
+            segment.count <= b.pointee.rcvWindow,
+            b.pointee.oooHead == .none,
+            segment.acknowledgement >= b.pointee.sndUna,
+            segment.acknowledgement <= b.pointee.sndMax,
+            !b.pointee.flags.contains(.finSeen)
+        else { return false }
+        if b.pointee.optionsLength != 0 {
+            // RFC 7323 5.3: a timestamp must be there and must not be older than TS.Recent.
+            return segment.hasTimestamp && Int32(bitPattern: segment.timestampValue &- b.pointee.tsRecent) >= 0
+        }
+        return true
+    }
+
+    @inline(__always) private func inputPredicted(_ b: Block, _ segment: TCPSegment, _ frame: FrameID) {
+        if b.pointee.optionsLength != 0, segment.sequence <= b.pointee.lastAckSent {
+            b.pointee.tsRecent = segment.timestampValue
+        }
+        let window = UInt32(segment.window) << UInt32(b.pointee.sndScale)
+        let acked = segment.acknowledgement - b.pointee.sndUna
+        let sameWindow = window == b.pointee.sndWnd
+        b.pointee.sndWl1 = segment.sequence
+        b.pointee.sndWl2 = segment.acknowledgement
+        if !sameWindow { updateSendWindow(b, window) }
+        if acked > 0 {
+            _ = acknowledge(b, segment)
+        } else if segment.count == 0 {
+            if sameWindow { duplicateAck(b) }
+            pool.release(frame)
+            return
+        }
+        if segment.count > 0 {
+            statistics.tcpBytesReceived &+= UInt64(segment.count)
+            b.pointee.rcvNxt += segment.count
+            let start = (segment.base + segment.textStart) - UnsafeRawPointer(pool.address(frame))
+            deliver(b, frame, start: start, count: segment.count)
+            touch(b)
+        } else {
+            pool.release(frame)
+        }
+    }
+
+    /// In-order text goes to the user; text for a user who let go is dropped.
+    @inline(__always) func deliver(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
+        if b.pointee.flags.contains(.released) {
+            pool.release(frame)
+        } else {
+            appendReceived(b, frame, start: start, count: count)
+            signal(b, .readable)
+        }
+    }
+
+    // MARK: no connection
+
+    /// RFC 9293 3.10.7.1 and 3.10.7.2: CLOSED and LISTEN.
+    @inline(never) private func inputWithoutConnection(
+        _ d: FrameDescriptor, _ segment: TCPSegment, key: UInt64, sourceRaw: UInt32, stray: StrayMode
+    ) {
+        let opens = segment.flags.intersection([.syn, .ack, .rst, .fin]) == .syn
+        if opens, ports.contains(segment.base.big16(2)) {
+            passiveOpen(segment, key: key)
+            pool.release(d.frame)
+            return
+        }
+        // A SYN's queue decides the shard of its flow; all else may belong to a flow that was moved here.
+        if !opens, configuration.strayHandling, stray != .final {
+            pushStray(d)
+            return
+        }
+        if opens {
+            statistics.tcpRefused &+= 1
+        } else {
+            statistics.tcpUnknown &+= 1
+        }
+        if segment.flags.contains(.rst) {
+            pool.release(d.frame)
+        } else {
+            refuse(d, segment, sourceRaw: sourceRaw)
+        }
+    }
+
+    /// Turns the frame into the RST that answers it (RFC 9293 3.5.2, group 1).
+    private func refuse(_ d: FrameDescriptor, _ segment: TCPSegment, sourceRaw: UInt32) {
+        let frameBase = pool.address(d.frame)
+        let askerRaw = UnsafeRawPointer(frameBase + Int(d.offset)).raw64(6) & Ethernet.addressMask
+        let ports = segment.base.raw32(0)
+        let answersAck = segment.flags.contains(.ack)
+        let acknowledgement = segment.end
+        let ethernet = frameBase + Int(d.offset)
+        let tcp = ethernet + Ethernet.headerLength + IPv4Header.minimumLength
+        tcp.putRaw32(ports >> 16 | ports << 16, 0)
+        tcp.putBig32(answersAck ? segment.acknowledgement.raw : 0, 4)
+        tcp.putBig32(answersAck ? 0 : acknowledgement.raw, 8)
+        tcp.put8(0x50, 12)
+        tcp.put8((answersAck ? TCPFlags.rst : [.rst, .ack]).rawValue, 13)
+        tcp.putRaw32(0, 14)
+        tcp.putRaw16(0, 18)
+        finishSegment(tcp, count: TCPSegment.minimumHeader, destinationRaw: sourceRaw)
+        Ethernet.write(ethernet, destinationRaw: askerRaw, sourceRaw: hardwareSelfRaw, type: EtherType.ipv4)
+        statistics.tcpResetsSent &+= 1
+        pushTransmit(
+            FrameDescriptor(
+                frame: d.frame, offset: Int(d.offset),
+                length: Ethernet.headerLength &+ IPv4Header.minimumLength &+ TCPSegment.minimumHeader))
+    }
+}

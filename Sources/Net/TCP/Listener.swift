@@ -1,0 +1,115 @@
+import Runtime
+
+/// The ports somebody listens on: LISTEN needs no more state. O(1).
+struct PortSet: ~Copyable {
+    private let words: UnsafeMutablePointer<UInt64>
+
+    init() {
+        words = .allocate(capacity: 1024)
+        words.initialize(repeating: 0, count: 1024)
+    }
+
+    deinit { words.deallocate() }
+
+    func contains(_ port: UInt16) -> Bool { words[Int(port >> 6)] & 1 << UInt64(port & 63) != 0 }
+    mutating func insert(_ port: UInt16) { words[Int(port >> 6)] |= 1 << UInt64(port & 63) }
+    mutating func remove(_ port: UInt16) { words[Int(port >> 6)] &= ~(1 << UInt64(port & 63)) }
+}
+
+/// Blocks in the order in which they entered a state, through agePrevious and ageNext. A block is in one list at most.
+struct AgeList {
+    private(set) var oldest: Block?
+    private var newest: Block?
+    private(set) var count = 0
+
+    mutating func append(_ b: Block) {
+        b.pointee.agePrevious = newest
+        b.pointee.ageNext = nil
+        if let newest { newest.pointee.ageNext = b } else { oldest = b }
+        newest = b
+        count += 1
+    }
+
+    mutating func remove(_ b: Block) {
+        if let previous = b.pointee.agePrevious { previous.pointee.ageNext = b.pointee.ageNext } else { oldest = b.pointee.ageNext }
+        if let next = b.pointee.ageNext { next.pointee.agePrevious = b.pointee.agePrevious } else { newest = b.pointee.agePrevious }
+        b.pointee.agePrevious = nil
+        b.pointee.ageNext = nil
+        count -= 1
+    }
+}
+
+/// Initial sequence numbers: a clock of 4 microseconds plus a keyed hash of the connection (RFC 6528 3), so that
+/// incarnations of a connection follow each other and nobody else can guess. The hash is SipHash-2-4.
+struct SequenceGenerator {
+    private let k0: UInt64
+    private let k1: UInt64
+
+    init(entropy: inout Entropy) {
+        k0 = entropy.next()
+        k1 = entropy.next()
+    }
+
+    /// - Parameter key: the connection's name (ConnectionTable.key).
+    func initial(_ key: UInt64, now: Nanoseconds) -> SequenceNumber {
+        SequenceNumber(UInt32(truncatingIfNeeded: now / 4_000) &+ UInt32(truncatingIfNeeded: hash(key, 0)))
+    }
+
+    /// Where the connection's timestamps start (RFC 7323 5.4).
+    func timestampOffset(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash(key, 1)) }
+
+    /// SipHash-2-4 of the 16 bytes (key, purpose).
+    private func hash(_ key: UInt64, _ purpose: UInt64) -> UInt64 {
+        var v0 = k0 ^ 0x736f_6d65_7073_6575
+        var v1 = k1 ^ 0x646f_7261_6e64_6f6d
+        var v2 = k0 ^ 0x6c79_6765_6e65_7261
+        var v3 = k1 ^ 0x7465_6462_7974_6573
+        func rotate(_ x: UInt64, _ n: UInt64) -> UInt64 { x << n | x >> (64 &- n) }
+        func round() {
+            v0 &+= v1
+            v1 = rotate(v1, 13) ^ v0
+            v0 = rotate(v0, 32)
+            v2 &+= v3
+            v3 = rotate(v3, 16) ^ v2
+            v0 &+= v3
+            v3 = rotate(v3, 21) ^ v0
+            v2 &+= v1
+            v1 = rotate(v1, 17) ^ v2
+            v2 = rotate(v2, 32)
+        }
+        for word in [key, purpose, 16 << 56] {
+            v3 ^= word
+            round()
+            round()
+            v0 ^= word
+        }
+        v2 ^= 0xFF
+        for _ in 0..<4 { round() }
+        return v0 ^ v1 ^ v2 ^ v3
+    }
+}
+
+extension Stack {
+    /// Accepts connections to `port` from now on.
+    public func listen(port: UInt16) { ports.insert(port) }
+
+    /// Refuses new connections to `port`; those that exist go on.
+    public func stopListening(port: UInt16) { ports.remove(port) }
+
+    /// A SYN for a port that is listened on (RFC 9293 3.10.7.2, third): a block in SYN-RECEIVED, and SYN,ACK.
+    func passiveOpen(_ segment: TCPSegment, key: UInt64, after previous: SequenceNumber? = nil) {
+        if halfOpen.count >= configuration.maxHalfOpen, let oldest = halfOpen.oldest {
+            statistics.tcpHalfOpenDrops &+= 1
+            destroy(oldest)
+        }
+        guard let b = makeBlock(key) else { return }
+        statistics.tcpPassiveOpens &+= 1
+        b.pointee.state = .synReceived
+        // Nobody knows the connection before it is established.
+        b.pointee.flags = [.passive, .released]
+        if let previous, b.pointee.iss <= previous { setInitialSequence(b, previous + 0x1_0000) }
+        acceptSyn(b, segment)
+        halfOpen.append(b)
+        sendSyn(b)
+    }
+}

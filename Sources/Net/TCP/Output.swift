@@ -1,0 +1,206 @@
+import Runtime
+
+/// What leaves, and when: the only place that decides it. `output` runs once a turn over the connections that something
+/// happened to; timers and input only change state and `touch`.
+extension Stack {
+    /// Builds the segments and ACKs that are due and puts them on `transmitQueue`. O(connections touched + segments).
+    public func output(now: Nanoseconds) {
+        begin(now)
+        var next = touchedHead
+        touchedHead = nil
+        touchedTail = nil
+        while let b = next {
+            next = b.pointee.nextTouched
+            b.pointee.flags.subtract([.inTouched, .starved])
+            if b.pointee.flags.contains(.dead) {
+                recycle(b)
+                continue
+            }
+            outputConnection(b)
+            if b.pointee.flags.contains(.starved) { touch(b) }
+        }
+    }
+
+    @inline(__always) private func outputConnection(_ b: Block) {
+        // SYNs are sent where they are decided, and again by their timer.
+        guard b.pointee.state.isSynchronized else { return }
+        if b.pointee.openFrame != .none {
+            pool.release(b.pointee.openFrame)
+            b.pointee.openFrame = .none
+        }
+        if b.pointee.sndChunks.head != nil { moveChunksToFrames(b) }
+        if b.pointee.sndUnsent != .none { sendText(b) }
+        if b.pointee.flags.contains(.finQueued) { sendFin(b) }
+        let flags = b.pointee.flags
+        if flags.contains(.ackNow) {
+            sendAck(b)
+        } else if b.pointee.rcvNxt != b.pointee.lastAckSent {
+            acknowledgeLater(b)
+        } else if isWindowUpdateDue(b) {
+            sendAck(b)
+        }
+    }
+
+    /// Text was received and nothing has carried its ACK: two full segments are acknowledged now, less waits a little
+    /// (RFC 5681 4.2, RFC 9293 3.8.6.3).
+    @inline(never) private func acknowledgeLater(_ b: Block) {
+        let unacknowledged = b.pointee.rcvNxt - b.pointee.lastAckSent
+        if unacknowledged >= 2 &* Int(b.pointee.mss) || isWindowUpdateDue(b) {
+            sendAck(b)
+        } else if b.pointee.delayedAckAt == .max {
+            b.pointee.delayedAckAt = now &+ configuration.delayedAck
+            armTimer(b, b.pointee.delayedAckAt)
+        }
+    }
+
+    // MARK: text
+
+    /// Sends from sndNxt on as far as the congestion window and the peer's window allow.
+    @inline(__always) private func sendText(_ b: Block) {
+        while b.pointee.sndUnsent != .none {
+            let frame = b.pointee.sndUnsent
+            let info = pool.info(frame)
+            let start = SequenceNumber(info.pointee.sequence)
+            let end = start + Int(info.pointee.count)
+            let flight = b.pointee.flight
+            if end - b.pointee.sndUna > Int(b.pointee.sndWnd) {
+                if !sendIntoWindow(b, frame) { return }
+                continue
+            }
+            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) { return }
+            guard transmitQueue.room > 1 else {
+                b.pointee.flags.insert(.starved)
+                return
+            }
+            if start == b.pointee.sndNxt, info.pointee.references == 1 {
+                sendInPlace(b, frame)
+            } else {
+                // The frame is still on its way out, or only the rest of it is wanted.
+                let done = b.pointee.sndNxt - start
+                guard sendCopy(b, frame, from: done, count: Int(info.pointee.count) &- done) else { return }
+            }
+            b.pointee.sndUnsent = info.pointee.next
+        }
+    }
+
+    /// cwnd, and for the first two duplicate ACKs a segment more each (limited transmit, RFC 3042).
+    @inline(__always) private func sendLimit(_ b: Block) -> Int {
+        let extra =
+            b.pointee.duplicateAcks < 3 && !b.pointee.flags.contains(.fastRecovery)
+            ? Int(b.pointee.duplicateAcks) &* Int(b.pointee.mss) : 0
+        return Int(b.pointee.cwnd) &+ extra
+    }
+
+    /// PSH on what empties the queue; ACK always.
+    @inline(__always) private func textFlags(_ b: Block, upTo end: SequenceNumber) -> TCPFlags {
+        end == b.pointee.sndEnd && b.pointee.sndChunks.head == nil ? [.ack, .psh] : .ack
+    }
+
+    /// Sends a whole frame of the queue as it lies. It keeps its reference in the queue.
+    @inline(__always) func sendInPlace(_ b: Block, _ frame: FrameID) {
+        let info = pool.info(frame)
+        let count = Int(info.pointee.count)
+        let start = SequenceNumber(info.pointee.sequence)
+        noteSent(b, info)
+        pool.retain(frame)
+        let flags = textFlags(b, upTo: start + count)
+        emit(
+            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: count, sequence: start, flags: flags)
+        advanceSendNext(b, to: start + count, count: count)
+    }
+
+    /// Sends a part of a frame from a copy. False (and starved) when there is no frame for it.
+    @inline(never) func sendCopy(_ b: Block, _ frame: FrameID, from offset: Int, count: Int) -> Bool {
+        guard let copy = pool.allocate() else {
+            statistics.frameShortages &+= 1
+            b.pointee.flags.insert(.starved)
+            return false
+        }
+        let info = pool.info(frame)
+        noteSent(b, info)
+        let payload = pool.address(copy) + Self.payloadOffset
+        payload.copyMemory(from: pool.address(frame) + Self.payloadOffset + offset, byteCount: count)
+        let start = SequenceNumber(info.pointee.sequence) + offset
+        emit(
+            b, copy, payload: payload, count: count, sequence: start, flags: textFlags(b, upTo: start + count))
+        advanceSendNext(b, to: start + count, count: count)
+        return true
+    }
+
+    /// Remembers for the round-trip sample when the frame left, or that it left twice.
+    @inline(__always) private func noteSent(_ b: Block, _ info: UnsafeMutablePointer<FrameInfo>) {
+        if info.pointee.flags & SendFlags.sent != 0 {
+            info.pointee.flags |= SendFlags.retransmitted
+            if b.pointee.sndNxt < b.pointee.sndMax { statistics.tcpRetransmissions &+= 1 }
+        }
+        info.pointee.flags |= SendFlags.sent
+        info.pointee.stamp = now
+    }
+
+    @inline(__always) private func advanceSendNext(_ b: Block, to end: SequenceNumber, count: Int) {
+        statistics.tcpBytesSent &+= UInt64(count)
+        if b.pointee.sndNxt < end { b.pointee.sndNxt = end }
+        if b.pointee.sndMax < end { b.pointee.sndMax = end }
+        if b.pointee.retransmitAt == .max { startRetransmission(b) }
+    }
+
+    // MARK: a window smaller than the frame
+
+    /// The frame does not fit into the peer's window. Sends the part that does, if that is worth a segment (RFC 9293
+    /// 3.8.6.2.1); otherwise waits for an ACK or, with nothing in flight, for the persist timer. True to go on.
+    @inline(never) private func sendIntoWindow(_ b: Block, _ frame: FrameID) -> Bool {
+        let flight = b.pointee.flight
+        let usable = Int(b.pointee.sndWnd) &- flight
+        let done = b.pointee.sndNxt - SequenceNumber(pool.info(frame).pointee.sequence)
+        let worth = usable > 0 && 2 &* usable >= min(Int(b.pointee.sndWndMax), 2 &* Int(b.pointee.mss))
+        if worth, flight == 0 || flight &+ usable <= sendLimit(b), transmitQueue.room > 1 {
+            // The frame goes on being the unsent one: sndNxt lies inside it now.
+            return sendCopy(b, frame, from: done, count: usable)
+        }
+        if flight == 0 { startPersist(b) }
+        return false
+    }
+
+    /// One octet beyond the window, or what little fits: an ACK with the present window answers it.
+    func sendWindowProbe(_ b: Block) {
+        b.pointee.sndNxt = b.pointee.sndUna
+        b.pointee.sndUnsent = b.pointee.sndHead
+        let frame = b.pointee.sndHead
+        guard frame != .none else { return }
+        let info = pool.info(frame)
+        let done = b.pointee.sndUna - SequenceNumber(info.pointee.sequence)
+        let left = Int(info.pointee.count) &- done
+        statistics.tcpWindowProbes &+= 1
+        if sendCopy(b, frame, from: done, count: min(max(1, Int(b.pointee.sndWnd)), left)),
+            b.pointee.sndNxt == SequenceNumber(info.pointee.sequence) + Int(info.pointee.count)
+        {
+            b.pointee.sndUnsent = info.pointee.next
+        }
+    }
+
+    // MARK: FIN
+
+    /// FIN follows the last octet (RFC 9293 3.6): sent for the first time when nothing waits before it, and again when
+    /// sndNxt fell back before it.
+    @inline(never) private func sendFin(_ b: Block) {
+        guard b.pointee.sndUnsent == .none, b.pointee.sndChunks.head == nil, b.pointee.sndNxt == b.pointee.sndEnd
+        else { return }
+        switch b.pointee.state {
+        case .established: b.pointee.state = .finWait1
+        case .closeWait: b.pointee.state = .lastAck
+        case .finWait1, .closing, .lastAck: break
+        // FIN is acknowledged.
+        case .closed, .synSent, .synReceived, .finWait2, .timeWait: return
+        }
+        guard transmitQueue.room > 1, let frame = controlFrame() else {
+            b.pointee.flags.insert(.starved)
+            return
+        }
+        if b.pointee.flags.contains(.finSent) { statistics.tcpRetransmissions &+= 1 }
+        b.pointee.flags.insert(.finSent)
+        emit(
+            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: 0, sequence: b.pointee.sndEnd,
+            flags: [.fin, .ack])
+        advanceSendNext(b, to: b.pointee.sndEnd + 1, count: 0)
+    }
+}

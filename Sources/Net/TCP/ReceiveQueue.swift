@@ -1,0 +1,127 @@
+import Runtime
+
+/// Received text that the user has not consumed: frames in sequence order as they came from the link, then, only when
+/// frames are scarce, heap chunks. Text in chunks is always behind the text in frames.
+extension Stack {
+    /// Appends in-order text of a frame whose reference passes to the queue. O(1), plus copying of small text: a segment
+    /// that fits behind the text of the last frame is copied there, so that a peer cannot pin a frame with each byte.
+    @inline(__always) func appendReceived(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
+        b.pointee.rcvBytes &+= UInt32(truncatingIfNeeded: count)
+        if b.pointee.rcvHead == .none, b.pointee.rcvChunks.head == nil, pool.freeCount >= scarceFrames {
+            let info = pool.info(frame)
+            info.pointee.start = UInt16(truncatingIfNeeded: start)
+            info.pointee.count = UInt16(truncatingIfNeeded: count)
+            info.pointee.next = .none
+            b.pointee.rcvHead = frame
+            b.pointee.rcvTail = frame
+            b.pointee.rcvFrames = 1
+            return
+        }
+        appendBehind(b, frame, start: start, count: count)
+    }
+
+    @inline(never) private func appendBehind(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
+        let text = pool.address(frame) + start
+        if b.pointee.rcvChunks.head != nil || pool.freeCount < scarceFrames {
+            b.pointee.rcvChunks.append(text, count)
+            pool.release(frame)
+            return
+        }
+        let tail = b.pointee.rcvTail
+        if tail != .none {
+            let info = pool.info(tail)
+            let end = Int(info.pointee.start) &+ Int(info.pointee.count)
+            if end &+ count <= pool.frameSize {
+                (pool.address(tail) + end).copyMemory(from: text, byteCount: count)
+                info.pointee.count &+= UInt16(truncatingIfNeeded: count)
+                pool.release(frame)
+                return
+            }
+            info.pointee.next = frame
+        } else {
+            b.pointee.rcvHead = frame
+        }
+        let info = pool.info(frame)
+        info.pointee.start = UInt16(truncatingIfNeeded: start)
+        info.pointee.count = UInt16(truncatingIfNeeded: count)
+        info.pointee.next = .none
+        b.pointee.rcvTail = frame
+        b.pointee.rcvFrames &+= 1
+    }
+
+    /// First contiguous piece of unread bytes, in place; count 0 when there is none. Valid until it is consumed.
+    public func received(_ c: TCPConnection) -> ByteView {
+        let b = c.block
+        let frame = b.pointee.rcvHead
+        guard frame != .none else { return b.pointee.rcvChunks.first }
+        let info = pool.info(frame)
+        return ByteView(pool.address(frame) + Int(info.pointee.start), Int(info.pointee.count))
+    }
+
+    /// Gives back the first `n` bytes of what `received` showed. Opens the window again.
+    public func consume(_ c: TCPConnection, _ n: Int) {
+        let b = c.block
+        let frame = b.pointee.rcvHead
+        if frame != .none {
+            let info = pool.info(frame)
+            let left = Int(info.pointee.count) &- n
+            precondition(n >= 0 && left >= 0, "consumed more than received")
+            if left == 0 {
+                b.pointee.rcvHead = info.pointee.next
+                b.pointee.rcvFrames &-= 1
+                pool.release(frame)
+            } else {
+                info.pointee.start &+= UInt16(truncatingIfNeeded: n)
+                info.pointee.count = UInt16(truncatingIfNeeded: left)
+            }
+        } else {
+            b.pointee.rcvChunks.consume(n)
+        }
+        b.pointee.rcvBytes &-= UInt32(truncatingIfNeeded: n)
+        if !b.pointee.flags.contains(.inTouched), isWindowUpdateDue(b) { touch(b) }
+    }
+
+    /// Drops everything unread.
+    func discardReceived(_ b: Block) {
+        releaseChain(b.pointee.rcvHead)
+        b.pointee.rcvHead = .none
+        b.pointee.rcvFrames = 0
+        b.pointee.rcvChunks.removeAll()
+        b.pointee.rcvBytes = 0
+    }
+
+    /// Releases a chain of frames. O(frames).
+    func releaseChain(_ head: FrameID) {
+        var frame = head
+        while frame != .none {
+            let next = pool.info(frame).pointee.next
+            pool.release(frame)
+            frame = next
+        }
+    }
+
+    // MARK: window (RFC 9293 3.8.6)
+
+    /// The right edge that could be advertised now: never left of what was promised, and moved right only by steps worth
+    /// a segment (silly window avoidance, RFC 9293 3.8.6.2.2).
+    @inline(__always) func receiveEdge(_ b: Block) -> SequenceNumber {
+        let limit = receiveLimit(b)
+        let room = limit &- Int(b.pointee.rcvBytes)
+        let gain = room &- b.pointee.rcvWindow
+        return gain >= min(Int(b.pointee.mss), limit / 2) ? b.pointee.rcvNxt + room : b.pointee.rcvEdge
+    }
+
+    /// The largest window that can be said with the scale agreed on.
+    @inline(__always) private func receiveLimit(_ b: Block) -> Int {
+        min(configuration.receiveWindow, 65_535 &<< Int(b.pointee.rcvScale))
+    }
+
+    /// The peer should hear of the window without waiting for anything else: it was nearly closed and is open again.
+    @inline(__always) func isWindowUpdateDue(_ b: Block) -> Bool {
+        let window = b.pointee.rcvWindow
+        guard window &* 8 < receiveLimit(b) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive else {
+            return false
+        }
+        return receiveEdge(b) != b.pointee.rcvEdge
+    }
+}

@@ -1,0 +1,46 @@
+import Runtime
+
+/// Retransmission timeout from round-trip samples (RFC 6298 2). Fixed point: microseconds, scaled as in Jacobson's paper.
+struct RoundTripEstimator {
+    /// SRTT * 8; 0 before the first sample.
+    private(set) var smoothed: UInt32 = 0
+    /// RTTVAR * 4; before the first sample: the timeout to start with (RFC 6298 2.1).
+    private(set) var variation: UInt32 = 1_000_000
+
+    /// RFC 6298 2.5: the upper bound.
+    static let maximum: Nanoseconds = .seconds(60)
+
+    init() {}
+
+    /// Takes a sample of a segment that was sent once (Karn's rule is the caller's).
+    @inline(__always) mutating func sample(_ span: Nanoseconds) {
+        let r = UInt32(truncatingIfNeeded: min(max(span, 1_000), .seconds(60)) / 1_000)
+        if smoothed == 0 {
+            smoothed = r << 3
+            variation = r << 1
+            return
+        }
+        let srtt = smoothed >> 3
+        let error = r > srtt ? r &- srtt : srtt &- r
+        variation = variation &- (variation >> 2) &+ error
+        smoothed = smoothed &- srtt &+ r
+        if smoothed == 0 { smoothed = 1 }
+    }
+
+    /// SRTT + 4 * RTTVAR, not below `floor`; without backoff.
+    @inline(__always) func timeout(floor: Nanoseconds) -> Nanoseconds {
+        min(max(Nanoseconds(smoothed >> 3 &+ variation) &* 1_000, floor), Self.maximum)
+    }
+
+    /// The timeout after `backoff` expirations: doubled each time (RFC 6298 5.5), bounded.
+    func timeout(floor: Nanoseconds, backoff: UInt8) -> Nanoseconds {
+        let base = timeout(floor: floor)
+        return backoff >= 16 ? Self.maximum : min(base << Int64(backoff), Self.maximum)
+    }
+
+    /// RFC 6298 5.7: after a lost SYN data starts with three seconds.
+    mutating func startOverAfterLostSyn() {
+        smoothed = 0
+        variation = 3_000_000
+    }
+}

@@ -1,0 +1,188 @@
+import Runtime
+
+/// Building segments: headers are written right before the payload, so that a frame of the send queue is a whole packet.
+extension Stack {
+    /// Writes the TCP checksum and, before the segment, the IPv4 header. The checksum field must be zero.
+    /// - Parameter count: bytes of TCP header and text.
+    @inline(__always) func finishSegment(_ tcp: UnsafeMutableRawPointer, count: Int, destinationRaw: UInt32) {
+        let pseudo = InternetChecksum.pseudoHeader(
+            addressRaw, destinationRaw, protocol: IPProtocol.tcp, length: count)
+        tcp.putRaw16(InternetChecksum.finish(InternetChecksum.sum(tcp, count, pseudo)), 16)
+        IPv4Header.write(
+            tcp - IPv4Header.minimumLength, protocol: IPProtocol.tcp, sourceRaw: addressRaw,
+            destinationRaw: destinationRaw, payload: count)
+    }
+
+    @inline(__always) func remoteRaw(_ b: Block) -> UInt32 { UInt32(truncatingIfNeeded: b.pointee.key >> 32) }
+
+    /// Ports, sequence numbers, flags and a zero checksum and urgent pointer.
+    @inline(__always) func writeTCP(
+        _ tcp: UnsafeMutableRawPointer, _ b: Block, sequence: SequenceNumber, flags: TCPFlags, headerLength: Int,
+        window: UInt16
+    ) {
+        let ports = UInt32(truncatingIfNeeded: b.pointee.key)
+        tcp.putRaw32(ports >> 16 | ports << 16, 0)
+        tcp.putBig32(sequence.raw, 4)
+        tcp.putBig32(flags.contains(.ack) ? b.pointee.rcvNxt.raw : 0, 8)
+        tcp.putBig16(UInt16(truncatingIfNeeded: headerLength &<< 10) | UInt16(flags.rawValue), 12)
+        tcp.putBig16(window, 14)
+        tcp.putRaw32(0, 16)
+    }
+
+    @inline(__always) func writeTimestamps(_ p: UnsafeMutableRawPointer, _ b: Block) {
+        p.putRaw32(TCPOptions.alignedTimestampsRaw, 0)
+        p.putBig32(nowMilliseconds &+ b.pointee.tsOffset, 4)
+        p.putBig32(b.pointee.tsRecent, 8)
+    }
+
+    /// Headers for the `count` bytes at `payload`, and the frame goes to the transmit queue; the caller gives one
+    /// reference with it. The segment carries the ACK, so that nothing is owed afterwards.
+    @inline(__always) func emit(
+        _ b: Block, _ frame: FrameID, payload: UnsafeMutableRawPointer, count: Int, sequence: SequenceNumber,
+        flags: TCPFlags
+    ) {
+        let headerLength = TCPSegment.minimumHeader &+ Int(b.pointee.optionsLength)
+        let tcp = payload - headerLength
+        let window = advertiseWindow(b)
+        writeTCP(tcp, b, sequence: sequence, flags: flags, headerLength: headerLength, window: window)
+        if b.pointee.optionsLength != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
+        acknowledgementLeft(b)
+        launch(b, frame, tcp, count: headerLength &+ count)
+    }
+
+    /// IPv4 and Ethernet headers before a finished TCP segment, and off it goes.
+    @inline(__always) func launch(_ b: Block, _ frame: FrameID, _ tcp: UnsafeMutableRawPointer, count: Int) {
+        finishSegment(tcp, count: count, destinationRaw: remoteRaw(b))
+        statistics.tcpSegmentsSent &+= 1
+        let ethernet = tcp - (IPv4Header.minimumLength &+ Ethernet.headerLength)
+        let d = FrameDescriptor(
+            frame: frame, offset: ethernet - pool.address(frame),
+            length: Ethernet.headerLength &+ IPv4Header.minimumLength &+ count)
+        guard b.pointee.nextHopGeneration == neighbours.generation || findNextHop(b, d) else { return }
+        Ethernet.write(
+            ethernet, destinationRaw: b.pointee.nextHopRaw, sourceRaw: hardwareSelfRaw, type: EtherType.ipv4)
+        pushTransmit(d)
+    }
+
+    /// False when the frame waits for its next hop (or was dropped).
+    @inline(never) private func findNextHop(_ b: Block, _ d: FrameDescriptor) -> Bool {
+        let remote = IPv4Address(bits: remoteRaw(b).bigEndian)
+        guard let raw = resolve(remote, orQueue: d) else { return false }
+        b.pointee.nextHopRaw = raw
+        b.pointee.nextHopGeneration = neighbours.generation
+        return true
+    }
+
+    /// An ACK of everything received has left: none is owed.
+    @inline(__always) private func acknowledgementLeft(_ b: Block) {
+        b.pointee.lastAckSent = b.pointee.rcvNxt
+        b.pointee.flags.remove(.ackNow)
+        b.pointee.delayedAckAt = .max
+    }
+
+    /// The window field, and the promise it makes. Rounded up, so that the right edge never moves left by rounding.
+    @inline(__always) private func advertiseWindow(_ b: Block) -> UInt16 {
+        let scale = Int(b.pointee.rcvScale)
+        let window = receiveEdge(b) - b.pointee.rcvNxt
+        let field = min((window &+ (1 &<< scale) &- 1) &>> scale, 65_535)
+        b.pointee.rcvEdge = b.pointee.rcvNxt + field &<< scale
+        return UInt16(truncatingIfNeeded: field)
+    }
+
+    // MARK: segments without text
+
+    /// A frame for a control segment, or nil: whoever asked relies on a timer, or on the peer asking again.
+    func controlFrame() -> FrameID? {
+        if let frame = pool.allocate() { return frame }
+        statistics.frameShortages &+= 1
+        return nil
+    }
+
+    /// An ACK by itself, now; with SACK blocks when there are gaps.
+    @inline(never) func sendAck(_ b: Block) {
+        guard let frame = controlFrame() else { return }
+        let payload = pool.address(frame) + Self.payloadOffset
+        guard b.pointee.oooHead != .none, b.pointee.flags.contains(.sackPermitted) else {
+            emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndNxt, flags: .ack)
+            return
+        }
+        // 40 bytes of options at most: 12 of timestamps leave room for three blocks.
+        let options = Int(b.pointee.optionsLength)
+        let tcp = payload - (TCPSegment.minimumHeader &+ 40)
+        let sack = writeSackBlocks(
+            b, tcp + (TCPSegment.minimumHeader &+ options), limit: options == 0 ? 4 : 3)
+        let headerLength = TCPSegment.minimumHeader &+ options &+ sack
+        writeTCP(
+            tcp, b, sequence: b.pointee.sndNxt, flags: .ack, headerLength: headerLength, window: advertiseWindow(b))
+        if options != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
+        acknowledgementLeft(b)
+        launch(b, frame, tcp, count: headerLength)
+    }
+
+    /// RFC 5961 7: at most a hundred a second over all connections, so that a flood of bad segments is not amplified.
+    func sendChallengeAck(_ b: Block) {
+        if now &- challengeSecond >= .seconds(1) {
+            challengeSecond = now
+            challengeBudget = 100
+        }
+        guard challengeBudget > 0 else { return }
+        challengeBudget -= 1
+        statistics.tcpChallengeAcks &+= 1
+        sendAck(b)
+    }
+
+    /// SYN, or SYN,ACK in SYN-RECEIVED; starts its retransmission timer.
+    func sendSyn(_ b: Block) {
+        let answers = b.pointee.state == .synReceived
+        let timeout = b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
+        b.pointee.retransmitAt = now &+ timeout
+        armTimer(b, b.pointee.retransmitAt)
+        b.pointee.sndNxt = b.pointee.iss + 1
+        b.pointee.sndMax = b.pointee.sndNxt
+        guard let frame = controlFrame() else { return }
+        let flags = b.pointee.flags
+        var options = SynOptions()
+        options.maximumSegmentSize = configuration.mtu - IPv4Header.minimumLength - TCPSegment.minimumHeader
+        // A SYN offers everything; a SYN,ACK only what the SYN offered.
+        if answers ? flags.contains(.timestamps) : configuration.timestamps {
+            options.timestamp = nowMilliseconds &+ b.pointee.tsOffset
+            options.timestampEcho = answers ? b.pointee.tsRecent : 0
+        }
+        if !answers || flags.contains(.windowScaling) { options.windowScale = offeredScale }
+        options.sackPermitted = answers ? flags.contains(.sackPermitted) : true
+        // The options are written where the payload would be, the header before them.
+        let tcp = pool.address(frame) + Self.payloadOffset - TCPSegment.minimumHeader
+        let headerLength = TCPSegment.minimumHeader &+ options.write(tcp + TCPSegment.minimumHeader)
+        let window = UInt16(min(configuration.receiveWindow, 65_535))
+        writeTCP(
+            tcp, b, sequence: b.pointee.iss, flags: answers ? [.syn, .ack] : .syn, headerLength: headerLength,
+            window: window)
+        if answers { acknowledgementLeft(b) }
+        launch(b, frame, tcp, count: headerLength)
+    }
+
+    /// The smallest shift with which the whole receive window can be advertised (RFC 7323 2.3).
+    var offeredScale: UInt8 {
+        var scale: UInt8 = 0
+        while configuration.receiveWindow >> Int(scale) > 65_535 { scale += 1 }
+        return scale
+    }
+
+    /// RST of a connection that we give up, at the sequence number that the peer expects.
+    func sendReset(_ b: Block) {
+        guard let frame = controlFrame() else { return }
+        statistics.tcpResetsSent &+= 1
+        let payload = pool.address(frame) + Self.payloadOffset
+        emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndNxt, flags: [.rst, .ack])
+    }
+
+    /// RST that answers an unacceptable ACK (RFC 9293 3.5.2, group 2): <SEQ=SEG.ACK><CTL=RST>.
+    func sendResetAnswering(_ b: Block, _ segment: TCPSegment) {
+        guard let frame = controlFrame() else { return }
+        statistics.tcpResetsSent &+= 1
+        let tcp = pool.address(frame) + Self.payloadOffset - TCPSegment.minimumHeader
+        writeTCP(
+            tcp, b, sequence: segment.acknowledgement, flags: .rst, headerLength: TCPSegment.minimumHeader, window: 0)
+        launch(b, frame, tcp, count: TCPSegment.minimumHeader)
+    }
+}

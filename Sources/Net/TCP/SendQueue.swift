@@ -1,0 +1,180 @@
+import Runtime
+
+/// What `FrameInfo.flags` says of a frame in a send queue.
+enum SendFlags {
+    /// Its headers were written and it left at least once: nothing is appended to it any more.
+    static let sent: UInt16 = 1
+    /// It left more than once: no round-trip sample from it (Karn).
+    static let retransmitted: UInt16 = 2
+}
+
+/// Committed output: frames in sequence order whose payload starts at `payloadOffset`, then heap chunks. A frame stays
+/// until all of it is acknowledged; it is a complete packet once it was sent.
+extension Stack {
+    /// Room before the payload for Ethernet (14), IPv4 (20) and TCP with options (at most 60).
+    static let payloadOffset = 128
+    /// Below this backlog a user is never told `.writable`.
+    static let lowWater = 16 << 10
+
+    /// At least one byte of room at the end of the stream. Every call is followed by `commit` before `output`.
+    public func outputSpan(_ c: TCPConnection) -> OutputSpan {
+        let b = c.block
+        let mss = Int(b.pointee.mss)
+        if b.pointee.openFrame == .none {
+            guard b.pointee.sndChunks.head == nil, !b.pointee.flags.contains(.finQueued), mss > 0 else {
+                return overflowSpan(b)
+            }
+            let tail = b.pointee.sndTail
+            if tail != .none {
+                let info = pool.info(tail)
+                let count = Int(info.pointee.count)
+                if info.pointee.flags & SendFlags.sent == 0, count < mss {
+                    let payload = pool.address(tail) + Self.payloadOffset
+                    return OutputSpan(cursor: payload + count, limit: payload + mss)
+                }
+            }
+            guard mayQueueFrame(b), let frame = pool.allocate() else { return overflowSpan(b) }
+            b.pointee.openFrame = frame
+        }
+        let payload = pool.address(b.pointee.openFrame) + Self.payloadOffset
+        return OutputSpan(cursor: payload, limit: payload + mss)
+    }
+
+    /// The bytes below `cursor` (which lies in the span lent last) belong to the stream. They leave at `output`.
+    public func commit(_ c: TCPConnection, _ cursor: UnsafeMutableRawPointer) {
+        let b = c.block
+        let frame = b.pointee.openFrame
+        if frame != .none {
+            let count = cursor - (pool.address(frame) + Self.payloadOffset)
+            precondition(count >= 0 && count <= Int(b.pointee.mss), "cursor outside of the span")
+            b.pointee.openFrame = .none
+            if count == 0 {
+                pool.release(frame)
+                return
+            }
+            appendToSend(b, frame, count: count)
+        } else {
+            commitElsewhere(b, cursor)
+        }
+        if b.pointee.sndFrames > 8 { noteBacklog(b) }
+        touch(b)
+    }
+
+    /// Into the unsent last frame, a chunk, or nowhere (after `shutdown` or the end).
+    @inline(never) private func commitElsewhere(_ b: Block, _ cursor: UnsafeMutableRawPointer) {
+        if b.pointee.flags.contains(.finQueued) || b.pointee.flags.contains(.dead) { return }
+        if b.pointee.sndChunks.head != nil {
+            b.pointee.sndChunks.commit(cursor)
+            noteBacklog(b)
+            return
+        }
+        let tail = b.pointee.sndTail
+        guard tail != .none else { preconditionFailure("commit without a span") }
+        let info = pool.info(tail)
+        let count = cursor - (pool.address(tail) + Self.payloadOffset)
+        precondition(count >= Int(info.pointee.count) && count <= Int(b.pointee.mss), "cursor outside of the span")
+        b.pointee.sndEnd += count &- Int(info.pointee.count)
+        info.pointee.count = UInt16(truncatingIfNeeded: count)
+    }
+
+    /// Memory for output that cannot go into a frame now.
+    @inline(never) private func overflowSpan(_ b: Block) -> OutputSpan {
+        if b.pointee.flags.contains(.finQueued) || b.pointee.flags.contains(.dead) {
+            return OutputSpan(cursor: scratch, limit: scratch + Self.scratchSize)
+        }
+        return b.pointee.sndChunks.span()
+    }
+
+    /// A connection without any frame may always take one, so that everybody makes progress.
+    @inline(__always) private func mayQueueFrame(_ b: Block) -> Bool {
+        b.pointee.sndFrames == 0
+            || Int(b.pointee.sndFrames) < configuration.sendFrames && pool.freeCount > scarceFrames
+    }
+
+    @inline(__always) private func appendToSend(_ b: Block, _ frame: FrameID, count: Int) {
+        let info = pool.info(frame)
+        info.pointee.sequence = b.pointee.sndEnd.raw
+        info.pointee.start = UInt16(truncatingIfNeeded: Self.payloadOffset)
+        info.pointee.count = UInt16(truncatingIfNeeded: count)
+        info.pointee.flags = 0
+        info.pointee.next = .none
+        if b.pointee.sndTail == .none {
+            b.pointee.sndHead = frame
+        } else {
+            pool.info(b.pointee.sndTail).pointee.next = frame
+        }
+        b.pointee.sndTail = frame
+        if b.pointee.sndUnsent == .none { b.pointee.sndUnsent = frame }
+        b.pointee.sndFrames &+= 1
+        b.pointee.sndEnd += count
+    }
+
+    /// Moves waiting chunks into frames as far as frames may be taken. O(bytes moved).
+    @inline(never) func moveChunksToFrames(_ b: Block) {
+        let mss = Int(b.pointee.mss)
+        guard mss > 0 else { return }
+        while b.pointee.sndChunks.count > 0 {
+            let tail = b.pointee.sndTail
+            if tail != .none {
+                let info = pool.info(tail)
+                let count = Int(info.pointee.count)
+                if info.pointee.flags & SendFlags.sent == 0, count < mss {
+                    let moved = moveChunkBytes(b, to: pool.address(tail) + Self.payloadOffset + count, mss &- count)
+                    info.pointee.count &+= UInt16(truncatingIfNeeded: moved)
+                    b.pointee.sndEnd += moved
+                    continue
+                }
+            }
+            guard mayQueueFrame(b) else { return }
+            guard let frame = pool.allocate() else {
+                statistics.frameShortages &+= 1
+                b.pointee.flags.insert(.starved)
+                return
+            }
+            let moved = moveChunkBytes(b, to: pool.address(frame) + Self.payloadOffset, mss)
+            appendToSend(b, frame, count: moved)
+        }
+    }
+
+    private func moveChunkBytes(_ b: Block, to target: UnsafeMutableRawPointer, _ limit: Int) -> Int {
+        var moved = 0
+        while moved < limit, b.pointee.sndChunks.count > 0 {
+            let piece = b.pointee.sndChunks.first
+            let n = min(piece.count, limit &- moved)
+            (target + moved).copyMemory(from: piece.base, byteCount: n)
+            b.pointee.sndChunks.consume(n)
+            moved &+= n
+        }
+        return moved
+    }
+
+    /// Bytes committed and not yet acknowledged.
+    public func backlog(_ c: TCPConnection) -> Int { c.block.pointee.backlog }
+
+    /// Remembers how large the backlog was, so that `.writable` comes at half of it.
+    @inline(never) private func noteBacklog(_ b: Block) {
+        let backlog = min(b.pointee.backlog, Int(UInt32.max))
+        if backlog > Self.lowWater, backlog > Int(b.pointee.writableMark) {
+            b.pointee.writableMark = UInt32(backlog)
+        }
+    }
+
+    /// Tells the user when the backlog has fallen to half of the mark; goes on from there while it is high.
+    @inline(never) func checkWritable(_ b: Block) {
+        let backlog = b.pointee.backlog
+        guard backlog <= Int(b.pointee.writableMark) / 2 else { return }
+        b.pointee.writableMark = backlog > Self.lowWater ? UInt32(backlog) : 0
+        signal(b, .writable)
+    }
+
+    func discardSend(_ b: Block) {
+        releaseChain(b.pointee.sndHead)
+        if b.pointee.openFrame != .none { pool.release(b.pointee.openFrame) }
+        b.pointee.sndHead = .none
+        b.pointee.sndTail = .none
+        b.pointee.sndUnsent = .none
+        b.pointee.openFrame = .none
+        b.pointee.sndFrames = 0
+        b.pointee.sndChunks.removeAll()
+    }
+}

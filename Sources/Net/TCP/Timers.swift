@@ -1,0 +1,185 @@
+import Runtime
+
+/// A connection has several deadlines and one node in the wheel. The node fires at the earliest deadline or before it:
+/// an ACK only changes a field, and the node that fires too early goes back into the wheel. A busy connection so costs
+/// the wheel a few operations a second, not one each segment.
+extension Stack {
+    /// How long a connection that its user let go may take to end (FIN-WAIT-2 and everything before it).
+    static let orphanTime: Nanoseconds = .seconds(60)
+    /// How long a peer with a closed window may be silent to our probes. While it answers there is no end
+    /// (RFC 9293 3.8.6.1).
+    static let persistPatience: Nanoseconds = .seconds(900)
+    /// Retransmissions of SYN and of SYN,ACK (RFC 9293 3.8.3: R2 at least three minutes for a SYN; a listener's own
+    /// memory is dearer).
+    static let maxSynRetransmissions: UInt8 = 7
+    static let maxSynAckRetransmissions: UInt8 = 5
+    /// Keepalive probes without an answer, and the time between them.
+    static let keepaliveProbes: Int64 = 9
+    static let keepaliveInterval: Nanoseconds = .seconds(10)
+
+    var timeWaitTime: Nanoseconds { 2 &* configuration.maximumSegmentLifetime }
+
+    /// Makes sure that the node fires not later than `deadline`. O(1).
+    @inline(__always) func armTimer(_ b: Block, _ deadline: Nanoseconds) {
+        let node = timerNode(b)
+        if node.pointee.isScheduled, node.pointee.deadline <= deadline { return }
+        wheel.schedule(node, at: deadline)
+    }
+
+    @inline(__always) func startRetransmission(_ b: Block) {
+        restartRetransmission(b)
+        armTimer(b, b.pointee.retransmitAt)
+    }
+
+    /// RFC 6298 5.3. The node in the wheel is not later than the old deadline, so it need not move.
+    @inline(__always) func restartRetransmission(_ b: Block) {
+        b.pointee.retransmitAt =
+            b.pointee.backoff == 0
+            ? now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO)
+            : now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
+    }
+
+    /// The window is closed and nothing is in flight: probe it in a while (RFC 9293 3.8.6.1).
+    func startPersist(_ b: Block) {
+        guard !b.pointee.flags.contains(.persisting) || b.pointee.retransmitAt == .max else { return }
+        b.pointee.flags.insert(.persisting)
+        startRetransmission(b)
+    }
+
+    /// Fires what is due: retransmissions, delayed ACKs, probes, TIME-WAIT, ARP. What has to be sent leaves at `output`.
+    public func advanceTimers(now: Nanoseconds) {
+        begin(now)
+        while let node = wheel.popExpired(now: now) {
+            let context = UInt(truncatingIfNeeded: node.pointee.context)
+            if context & 1 != 0 {
+                neighbourTimerFired(UnsafeMutablePointer(bitPattern: context & ~1)!)
+            } else {
+                connectionTimerFired(UnsafeMutablePointer(bitPattern: context)!)
+            }
+        }
+    }
+
+    /// When `advanceTimers` (or `output`, for connections that wait for frames) has something to do next; nil: never.
+    public var nextDeadline: Nanoseconds? {
+        if touchedHead != nil { return now &+ TimingWheel.tick }
+        return wheel.nextDeadline
+    }
+
+    private func connectionTimerFired(_ b: Block) {
+        if b.pointee.orphanUntil <= now {
+            statistics.tcpGivenUp &+= 1
+            sendReset(b)
+            destroy(b)
+            return
+        }
+        if b.pointee.delayedAckAt <= now {
+            b.pointee.delayedAckAt = .max
+            statistics.tcpDelayedAcks &+= 1
+            b.pointee.flags.insert(.ackNow)
+            touch(b)
+        }
+        if b.pointee.retransmitAt <= now, !retransmissionTimerFired(b) { return }
+        if configuration.keepalive > 0, !keepalive(b) { return }
+        rearm(b)
+    }
+
+    /// Back into the wheel at the earliest deadline that is left.
+    private func rearm(_ b: Block) {
+        var earliest = min(b.pointee.retransmitAt, b.pointee.delayedAckAt, b.pointee.orphanUntil)
+        if configuration.keepalive > 0 { earliest = min(earliest, keepaliveDeadline(b)) }
+        if earliest != .max { armTimer(b, earliest) }
+    }
+
+    /// False when it ended the connection.
+    private func retransmissionTimerFired(_ b: Block) -> Bool {
+        switch b.pointee.state {
+        case .closed: return false
+        case .timeWait:
+            destroy(b)
+            return false
+        case .synSent, .synReceived: return synTimerFired(b)
+        case .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck: break
+        }
+        if b.pointee.flags.contains(.persisting) { return persistTimerFired(b) }
+        guard b.pointee.sndMax != b.pointee.sndUna else {
+            b.pointee.retransmitAt = .max
+            return true
+        }
+        guard Int(b.pointee.backoff) < configuration.maxRetransmissions else {
+            giveUp(b)
+            return false
+        }
+        statistics.tcpTimeouts &+= 1
+        // RFC 5681 3.1: a segment that times out again does not halve the threshold again.
+        if b.pointee.backoff == 0 { halveThreshold(b) }
+        b.pointee.backoff &+= 1
+        b.pointee.cwnd = UInt32(b.pointee.mss)
+        b.pointee.recover = b.pointee.sndMax
+        b.pointee.duplicateAcks = 0
+        b.pointee.flags.remove(.fastRecovery)
+        b.pointee.sndNxt = b.pointee.sndUna
+        b.pointee.sndUnsent = b.pointee.sndHead
+        restartRetransmission(b)
+        touch(b)
+        return true
+    }
+
+    /// SYN or SYN,ACK again. False when it was the last time.
+    private func synTimerFired(_ b: Block) -> Bool {
+        let passive = b.pointee.state == .synReceived
+        let limit = passive ? Self.maxSynAckRetransmissions : Self.maxSynRetransmissions
+        guard b.pointee.backoff < limit else {
+            statistics.tcpGivenUp &+= 1
+            destroy(b)
+            return false
+        }
+        statistics.tcpTimeouts &+= 1
+        b.pointee.backoff &+= 1
+        b.pointee.flags.insert(.synRetransmitted)
+        sendSyn(b)
+        return true
+    }
+
+    private func persistTimerFired(_ b: Block) -> Bool {
+        guard now &- b.pointee.lastReceived < Self.persistPatience else {
+            giveUp(b)
+            return false
+        }
+        sendWindowProbe(b)
+        if b.pointee.backoff < 16 { b.pointee.backoff &+= 1 }
+        restartRetransmission(b)
+        return true
+    }
+
+    private func giveUp(_ b: Block) {
+        statistics.tcpGivenUp &+= 1
+        sendReset(b)
+        destroy(b)
+    }
+
+    // MARK: keepalive (RFC 9293 3.8.4)
+
+    private func keepaliveDeadline(_ b: Block) -> Nanoseconds {
+        guard b.pointee.state.isSynchronized, b.pointee.state != .timeWait else { return .max }
+        let idle = now &- b.pointee.lastReceived
+        if idle < configuration.keepalive { return b.pointee.lastReceived &+ configuration.keepalive }
+        return now &+ Self.keepaliveInterval
+    }
+
+    /// An old octet's sequence number makes the peer answer with an ACK. False when it was silent for too long.
+    private func keepalive(_ b: Block) -> Bool {
+        guard b.pointee.state.isSynchronized, b.pointee.state != .timeWait else { return true }
+        let silent = now &- b.pointee.lastReceived &- configuration.keepalive
+        guard silent >= 0, b.pointee.flight == 0 else { return true }
+        if silent >= Self.keepaliveProbes &* Self.keepaliveInterval {
+            giveUp(b)
+            return false
+        }
+        guard let frame = controlFrame() else { return true }
+        statistics.tcpKeepaliveProbes &+= 1
+        emit(
+            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: 0, sequence: b.pointee.sndUna - 1,
+            flags: .ack)
+        return true
+    }
+}

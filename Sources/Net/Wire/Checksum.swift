@@ -1,0 +1,60 @@
+/// The Internet checksum (RFC 1071): the ones' complement sum of 16-bit words. The sum does not care about byte order as
+/// long as it is kept throughout, so words are added as they lie in memory, eight bytes at a time with end-around carry.
+enum InternetChecksum {
+    /// a + b with the carry added back in. Cannot overflow twice.
+    @inline(__always) static func add(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let (sum, carry) = a.addingReportingOverflow(b)
+        return sum &+ (carry ? 1 : 0)
+    }
+
+    /// Unfolded sum of `count` bytes at `base` and `initial`. An odd last byte counts as if a zero byte followed.
+    /// O(count), some 2.5 instructions for 8 bytes.
+    @inline(__always) static func sum(_ base: UnsafeRawPointer, _ count: Int, _ initial: UInt64 = 0) -> UInt64 {
+        var total = initial
+        var p = base
+        var left = count
+        while left >= 32 {
+            total = add(total, p.raw64(0))
+            total = add(total, p.raw64(8))
+            total = add(total, p.raw64(16))
+            total = add(total, p.raw64(24))
+            p += 32
+            left &-= 32
+        }
+        while left >= 8 {
+            total = add(total, p.raw64(0))
+            p += 8
+            left &-= 8
+        }
+        if left & 4 != 0 {
+            total = add(total, UInt64(p.raw32(0)))
+            p += 4
+        }
+        if left & 2 != 0 {
+            total = add(total, UInt64(p.raw16(0)))
+            p += 2
+        }
+        if left & 1 != 0 { total = add(total, UInt64(p.byte(0))) }
+        return total
+    }
+
+    /// The sum folded to 16 bits, in memory order. 0xFFFF over data that includes a correct checksum field.
+    @inline(__always) static func fold(_ sum: UInt64) -> UInt16 {
+        var s = (sum & 0xFFFF_FFFF) &+ (sum >> 32)
+        s = (s & 0xFFFF) &+ (s >> 16)
+        s = (s & 0xFFFF) &+ (s >> 16)
+        s = (s & 0xFFFF) &+ (s >> 16)
+        return UInt16(truncatingIfNeeded: s)
+    }
+
+    /// What goes into the checksum field (memory order: store it raw) when the summed field was zero.
+    @inline(__always) static func finish(_ sum: UInt64) -> UInt16 { ~fold(sum) }
+
+    /// Sum of the IPv4 pseudo-header (RFC 9293 3.1): addresses in memory order, protocol and length of the segment.
+    @inline(__always) static func pseudoHeader(
+        _ sourceRaw: UInt32, _ destinationRaw: UInt32, protocol number: UInt8, length: Int
+    ) -> UInt64 {
+        UInt64(sourceRaw) &+ UInt64(destinationRaw) &+ UInt64(UInt16(number).bigEndian)
+            &+ UInt64(UInt16(truncatingIfNeeded: length).bigEndian)
+    }
+}

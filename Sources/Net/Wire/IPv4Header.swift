@@ -1,0 +1,76 @@
+import Runtime
+
+enum IPProtocol {
+    static let icmp: UInt8 = 1
+    static let tcp: UInt8 = 6
+}
+
+/// A whole, unfragmented IPv4 datagram with a correct header checksum (RFC 791).
+struct IPv4Header {
+    static let minimumLength = 20
+
+    enum Verdict {
+        case valid
+        /// Shorter than its header says, not version 4, or lengths that contradict each other.
+        case malformed
+        case badChecksum
+        /// Part of a larger datagram; reassembly is not implemented.
+        case fragment
+    }
+
+    /// 20...60, a multiple of 4; options are skipped.
+    var headerLength = 0
+    /// Bytes behind the header; header and payload lie within the received bytes, padding excluded.
+    var payloadCount = 0
+    var protocolNumber: UInt8 = 0
+    /// As they lie on the wire.
+    var sourceRaw: UInt32 = 0
+    var destinationRaw: UInt32 = 0
+
+    @inline(__always) init() {}
+
+    var source: IPv4Address { IPv4Address(bits: UInt32(bigEndian: sourceRaw)) }
+    var destination: IPv4Address { IPv4Address(bits: UInt32(bigEndian: destinationRaw)) }
+
+    /// Fills in the fields from the `count` bytes at `p`. They are meaningful after `.valid` only.
+    @inline(__always) mutating func parse(_ p: UnsafeRawPointer, _ count: Int) -> Verdict {
+        guard count >= Self.minimumLength else { return .malformed }
+        let first = p.byte(0)
+        let total = Int(p.big16(2))
+        var sum = InternetChecksum.add(p.raw64(0), p.raw64(8))
+        sum = InternetChecksum.add(sum, UInt64(p.raw32(16)))
+        if first != 0x45 {
+            let length = Int(first & 0xF) &* 4
+            guard first >> 4 == 4, length >= Self.minimumLength, length <= count else { return .malformed }
+            sum = InternetChecksum.sum(p + Self.minimumLength, length &- Self.minimumLength, sum)
+            headerLength = length
+        } else {
+            headerLength = Self.minimumLength
+        }
+        guard total >= headerLength, total <= count else { return .malformed }
+        guard InternetChecksum.fold(sum) == 0xFFFF else { return .badChecksum }
+        // MF or an offset; DF and the reserved bit do not matter.
+        guard p.big16(6) & 0x3FFF == 0 else { return .fragment }
+        payloadCount = total &- headerLength
+        protocolNumber = p.byte(9)
+        sourceRaw = p.raw32(12)
+        destinationRaw = p.raw32(16)
+        return .valid
+    }
+
+    /// Writes a header without options: DF set and identification 0, as RFC 6864 allows for atomic datagrams.
+    @inline(__always) static func write(
+        _ p: UnsafeMutableRawPointer, protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int
+    ) {
+        let total = UInt16(truncatingIfNeeded: payload &+ minimumLength)
+        // Version, length, type of service, total length, identification, DF: the first eight bytes.
+        let word0 = 0x0040_0000_0000_0045 | UInt64(total.bigEndian) << 16
+        // Time to live 64, protocol, checksum to come, source.
+        let word1 = 0x40 | UInt64(number) << 8 | UInt64(sourceRaw) << 32
+        var sum = InternetChecksum.add(word0, word1)
+        sum = InternetChecksum.add(sum, UInt64(destinationRaw))
+        p.putRaw64(word0, 0)
+        p.putRaw64(word1 | UInt64(InternetChecksum.finish(sum)) << 16, 8)
+        p.putRaw32(destinationRaw, 16)
+    }
+}
