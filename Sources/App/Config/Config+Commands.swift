@@ -44,7 +44,15 @@ extension Config {
                 return .failure(Self.refusal(pair.name, error.text))
             }
         }
-        return .success(Config(values: changed, notices: notices))
+        return .success(Config(values: changed, notices: notices, file: file))
+    }
+
+    /// All directives, for --help.
+    public static var help: String {
+        Directive.table.map { directive in
+            let value = directive.defaultValue.isEmpty ? "\"\"" : directive.defaultValue
+            return "--\(directive.name) (\(value))\n    \(directive.summary)"
+        }.joined(separator: "\n")
     }
 
     private static func refusal(_ name: String, _ reason: String) -> ConfigError {

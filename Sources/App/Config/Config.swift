@@ -10,6 +10,8 @@ public final class Config: Sendable {
     let values: [DirectiveID: ConfigValue]
     /// Sentences for the log, said once at the start: what was asked for and has no effect.
     public let notices: [String]
+    /// The file that it was read from, as an absolute path; "" when there was none.
+    public let file: String
     /// What the data path needs of the above.
     public let limits: Limits
 
@@ -35,10 +37,11 @@ public final class Config: Sendable {
         public var requiresPassword: Bool
     }
 
-    init(values: [DirectiveID: ConfigValue], notices: [String]) {
+    init(values: [DirectiveID: ConfigValue], notices: [String], file: String = "") {
         precondition(values.count == DirectiveID.allCases.count, "a directive without a value")
         self.values = values
         self.notices = notices
+        self.file = file
         func number(_ id: DirectiveID) -> Int {
             guard case .integer(let number)? = values[id] else { fatalError("\(id) is not a number") }
             return number
@@ -107,7 +110,7 @@ extension Config {
         return points
     }
 
-    public var link: LinkMode { LinkMode(rawValue: text(.link))! }
+    public var link: LinkKind { LinkKind(rawValue: text(.link))! }
     /// nil: not given.
     public var interface: String? { text(.interface).isEmpty ? nil : text(.interface) }
     /// nil: not given.

@@ -205,16 +205,31 @@ extension DirectiveKind {
 extension Config {
     /// The server's configuration from its command line: an optional file, then directives, which override it.
     ///
-    /// Relative paths stay as they are: the caller changes to `directory` before it opens anything else.
+    /// `directory` becomes an absolute path; the caller changes to it before it opens anything else.
     public static func load(arguments: [String]) throws(ConfigError) -> Config {
         var loader = ConfigLoader()
         var rest = arguments[...]
+        var file = ""
         if let first = rest.first, !first.hasPrefix("--") {
             try loader.applyFile(first)
+            file = first == "-" ? "" : absolute(first) ?? first
             rest = rest.dropFirst()
         }
         try loader.applyArguments(Array(rest))
-        let loaded = loader.finish()
-        return Config(values: loaded.values, notices: loaded.notices)
+        var (values, notices) = loader.finish()
+        if case .text(let directory)? = values[.dir] {
+            guard let path = absolute(directory) else {
+                throw ConfigError("can't chdir to '\(directory)': \(String(cString: strerror(errno)))")
+            }
+            values[.dir] = .text(path)
+        }
+        return Config(values: values, notices: notices, file: file)
+    }
+
+    /// nil: there is no such file, and errno says why.
+    private static func absolute(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 }

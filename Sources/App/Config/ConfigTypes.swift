@@ -1,18 +1,5 @@
 import Net
 
-/// Which driver feeds the stack.
-public enum LinkMode: String, CaseIterable, Sendable {
-    case auto, xdp, packet, tap, kernel
-}
-
-/// How AF_XDP moves frames.
-public enum XDPMode: String, CaseIterable, Sendable {
-    case auto
-    case zeroCopy = "zero-copy"
-    case copy
-    case generic
-}
-
 /// An IPv4 address and the length of its network's prefix.
 public struct SubnetAddress: Equatable, Sendable {
     public let address: IPv4Address

@@ -1,3 +1,5 @@
+import Net
+
 private let maximum32 = Int(Int32.max)
 private let megabyte = 1 << 20
 
@@ -109,7 +111,7 @@ extension Directive {
 
     private static let own: [Directive] = [
         Directive(
-            .link, .choice(LinkMode.allCases.map(\.rawValue)), "auto", change: .startOnly,
+            .link, .choice(LinkKind.allCases.map(\.rawValue)), "auto", change: .startOnly,
             "The driver that feeds the stack; kernel serves kernel sockets at bind only."),
         Directive(
             .interface, .text, "", change: .startOnly,

@@ -4,7 +4,7 @@ import Glibc
 /// Why kernel sockets cannot be served: one sentence that says what to do.
 public struct ListenError: Error, Equatable, CustomStringConvertible {
     public let description: String
-    init(_ text: String) { description = text }
+    public init(_ text: String) { description = text }
 }
 
 /// Opens listening sockets; a `KernelStack` accepts from them.

@@ -1,0 +1,53 @@
+import App
+import ArgumentParser
+import Glibc
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The server (the default).",
+        usage: "apus [serve] [<file>.conf] [--<directive> <value> ...]",
+        discussion: """
+            Directives have redis.conf's names and syntax, in the file and on the command line alike; the command line \
+            overrides the file. A file named - is the standard input.
+
+            \(Config.help)
+            """)
+
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: ArgumentHelp("A configuration file, and directives.", visibility: .hidden))
+    var arguments: [String] = []
+
+    func run() throws {
+        // Captured arguments are not looked at by the parser.
+        if let first = arguments.first {
+            if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
+            if first == "--version" || first == "-v" { throw CleanExit.message("apus \(Config.version)") }
+        }
+        let status: Int32
+        do {
+            let config = try Config.load(arguments: arguments)
+            guard chdir(config.directory) == 0 else {
+                throw Failure(text: "cannot change to the directory '\(config.directory)' (dir)")
+            }
+            prepareSignals()
+            status = try Server.run(config, configFile: config.file)
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure(text: "\(error)")
+        }
+        throw ExitCode(status)
+    }
+
+    /// Before any thread starts, because threads inherit the mask: the main thread waits for SIGTERM and SIGINT, no
+    /// other sees them. A peer that is gone is an error of the write, not a signal.
+    private func prepareSignals() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        signal(SIGPIPE, SIG_IGN)
+    }
+}
