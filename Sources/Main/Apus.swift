@@ -20,7 +20,8 @@ struct Apus: ParsableCommand {
         } catch let error as ExitCode {
             exit(withError: error)
         } catch let failure as Failure {
-            standardError("apus: \(failure.text)\n")
+            // Redis's fatal errors of a file are several lines that speak for themselves.
+            standardError((failure.text.hasPrefix("***") ? "\n" : "apus: ") + failure.text + "\n")
             exit(withError: ExitCode(1))
         } catch {
             exit(withError: error)

@@ -51,7 +51,7 @@ extension Config {
     public static var help: String {
         Directive.table.map { directive in
             let value = directive.defaultValue.isEmpty ? "\"\"" : directive.defaultValue
-            return "--\(directive.name) (\(value))\n    \(directive.summary)"
+            return "--\(directive.name) (\(value))  \(directive.summary)"
         }.joined(separator: "\n")
     }
 
