@@ -3,12 +3,72 @@ import ArgumentParser
 
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sim", abstract: "The whole server under simulated faults and virtual time.")
+        commandName: "sim",
+        abstract: "The whole server under simulated faults and virtual time.",
+        discussion: """
+            Shards, stack, sessions and store run in one thread over an in-memory wire. Every reply is checked, and at \
+            the end nothing may be left. A seed always gives the same run. Exit status 1: a run failed.
+            """)
 
-    @Argument(parsing: .captureForPassthrough)
-    var arguments: [String] = []
+    @Option(help: "The first run's seed.")
+    var seed: UInt64 = 1
+    @Option(help: "How many runs, with consecutive seeds.")
+    var runs: UInt64 = 1
+    @Option(help: "Shards of the server.")
+    var shards = 2
+    @Option(help: "Shards that have a queue of the device; 0 means all.")
+    var queues = 0
+    @Option(help: "Clients.")
+    var clients = 4
+    @Option(help: "Commands of each client.")
+    var commands = 200
+    @Option(help: "Requests that a client, or the measurement, has under way.")
+    var pipeline = 16
+    @Option(help: "Share of frames that are lost, 0...1.")
+    var loss = 0.05
+    @Option(help: "Share of frames that come twice.")
+    var duplication = 0.05
+    @Option(help: "Share of frames that come late.")
+    var reordering = 0.05
+    @Option(help: "Share of frames that have a bit flipped.")
+    var corruption = 0.0
+    @Option(help: ArgumentHelp("Instead: one command (get, set) over a perfect wire, for counting instructions."))
+    var measure: String?
+    @Option(help: "Requests of the measurement.")
+    var requests = 10000
+
+    func validate() throws {
+        guard shards >= 1, queues >= 0, queues <= shards, clients >= 1, commands >= 0, pipeline >= 1, requests >= 1
+        else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
+        guard [loss, duplication, reordering, corruption].allSatisfy({ (0...1).contains($0) }) else {
+            throw ValidationError("Shares of frames are between 0 and 1.")
+        }
+        if let measure, Measurement.Command(rawValue: measure) == nil {
+            throw ValidationError("What can be measured: get, set.")
+        }
+    }
 
     func run() throws {
-        throw ExitCode(Simulation.main(arguments: arguments))
+        if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
+            let turns = Measurement.run(command, pipeline: pipeline, requests: requests)
+            print("\(requests) requests, \(pipeline) at a time, in \(turns) turns")
+            return
+        }
+        var options = Simulation.Options()
+        options.shards = shards
+        options.queues = queues
+        options.clients = clients
+        options.commandsPerClient = commands
+        options.pipeline = pipeline
+        options.faults.loss = loss
+        options.faults.duplication = duplication
+        options.faults.reordering = reordering
+        options.faults.corruption = corruption
+        for run in 0..<runs {
+            let result = Simulation.run(seed: seed &+ run, options)
+            let time = Double(result.time) / 1e9
+            print("seed \(seed &+ run): \(result.commands) commands in \(time) s of virtual time")
+            if let failure = result.failure { throw Failure(text: "seed \(seed &+ run): \(failure)") }
+        }
     }
 }
