@@ -271,4 +271,4 @@ final class Conversation {
     }
 }
 
-func pattern(_ count: Int, from start: Int = 0) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: ($0 + start) &* 7 >> 1) } }
+func ramp(_ count: Int, from start: Int = 0) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: ($0 + start) &* 7 >> 1) } }

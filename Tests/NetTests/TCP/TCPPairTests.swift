@@ -7,7 +7,7 @@ import Testing
     @Test func echoOverAPerfectWire() {
         let pair = Pair()
         pair.b.stack.listen(port: 7)
-        let message = pattern(100_000)
+        let message = ramp(100_000)
         let client = pair.a.stack.connect(to: IPv4Address(10, 0, 0, 2), port: 7, now: pair.now)!
         let outgoing = StreamUser(toSend: message)
         let server = EchoServer()
