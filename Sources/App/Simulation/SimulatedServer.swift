@@ -12,7 +12,7 @@ public final class SimulatedServer {
     public let clock: ManualClock
     public let wire: MemoryWire
     public let pools: [FramePool]
-    let shards: [Shard<MemoryLink, ManualClock>]
+    private(set) var shards: [Shard<MemoryLink, ManualClock>]
     let mesh: Mesh
     private let control: SimulatedControl
 
@@ -54,6 +54,8 @@ public final class SimulatedServer {
     }
 
     deinit {
+        // Stacks give their frames back when they go: before the pools.
+        shards = []
         mesh.deallocate()
         for pool in pools { pool.deallocate() }
     }
