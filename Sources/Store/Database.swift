@@ -41,7 +41,10 @@ public struct Database: BitwiseCopyable {
         if header & (Entry.hasTimerSlot | Entry.isSeparate) == 0, expireAt < 0, value.count <= Entry.embeddedLimit {
             let field = entry.valueField
             let before = field - entry.base
-            if Footprint.usable(before &+ entry.embeddedCount) == Footprint.usable(before &+ value.count) {
+            let present = entry.embeddedCount
+            if present == value.count
+                || Footprint.usable(before &+ present) == Footprint.usable(before &+ value.count)
+            {
                 entry.setEmbeddedCount(value.count)
                 memmove(field, value.base, value.count)
                 return entry

@@ -40,20 +40,26 @@ extension Database {
     @inline(__always)
     func locate(_ key: ByteView, _ hash: UInt64) -> UnsafeMutablePointer<UInt64>? {
         let table = state.pointee.table
-        if let bucket = table.search(key, hash, state.pointee.keyHash) { return bucket }
-        return state.pointee.old == nil ? nil : locateInOld(key, hash)
+        if let bucket = table.search(key, hash, from: table.home(hash), distance: 0) { return bucket }
+        return state.pointee.old == nil && !table.saturated ? nil : locateElsewhere(key, hash)
     }
 
+    /// What `locate` leaves: a saturated table, and the old table of a growth.
     @inline(never)
-    private func locateInOld(_ key: ByteView, _ hash: UInt64) -> UnsafeMutablePointer<UInt64>? {
+    private func locateElsewhere(_ key: ByteView, _ hash: UInt64) -> UnsafeMutablePointer<UInt64>? {
+        let keyHash = state.pointee.keyHash
+        let table = state.pointee.table
+        if table.saturated, let bucket = table.searchFar(key, keyHash, from: table.home(hash), distance: 0) {
+            return bucket
+        }
         guard let old = state.pointee.old else { return nil }
         let home = old.home(hash)
         // What stood before the cursor is gone: a run that reached over it is searched from the cursor on, with the
         // distance that the cursor has from the key's home.
-        let behind = state.pointee.oldMoved &- ((home &- state.pointee.oldStart) & old.mask)
-        if behind <= 0 { return old.search(key, hash, state.pointee.keyHash) }
-        let cursor = (home &+ behind) & old.mask
-        return old.search(key, hash, state.pointee.keyHash, from: cursor, distance: behind)
+        let behind = max(0, state.pointee.oldMoved &- ((home &- state.pointee.oldStart) & old.mask))
+        let start = (home &+ behind) & old.mask
+        if let bucket = old.search(key, hash, from: start, distance: behind) { return bucket }
+        return old.saturated ? old.searchFar(key, keyHash, from: start, distance: behind) : nil
     }
 
     // MARK: change

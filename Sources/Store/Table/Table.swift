@@ -90,12 +90,11 @@ struct Table: BitwiseCopyable {
 
     // MARK: search
 
-    /// The bucket that holds `key`, or nil. `index` is where the search starts, `distance` how far that is from the
-    /// key's home.
+    /// The bucket that holds `key`, or nil. Starts at `index`, which is `distance` away from the key's home.
+    /// A search that leaves the range of the distance field ends with nil: in a table that is `saturated`, nil must be
+    /// confirmed by `searchFar`.
     @inline(__always)
-    func search(_ key: ByteView, _ hash: UInt64, _ keyHash: KeyHash, from index: Int, distance: Int)
-        -> UnsafeMutablePointer<UInt64>?
-    {
+    func search(_ key: ByteView, _ hash: UInt64, from index: Int, distance: Int) -> UnsafeMutablePointer<UInt64>? {
         var index = index
         var floor = UInt64(truncatingIfNeeded: distance &+ 1) &<< 12
         let tag = hash & 0xFFF
@@ -103,18 +102,16 @@ struct Table: BitwiseCopyable {
             let bucket = buckets[index]
             let meta = bucket &>> 44
             if meta == floor | tag, Self.entry(bucket).hasKey(key) { return buckets + index }
-            // An empty bucket has meta 0. Past distance 255 this ends every search, saturated tables go on slowly.
-            if meta < floor {
-                if floor <= Self.farthest &<< 12 || !saturated { return nil }
-                return searchFar(key, keyHash, from: index, distance: Int(truncatingIfNeeded: floor &>> 12) &- 1)
-            }
+            // An empty bucket has meta 0, and no bucket has more than 255 in its distance field.
+            if meta < floor { return nil }
             index = (index &+ 1) & mask
             floor &+= 1 &<< 12
         }
     }
 
+    /// The same with true distances, for saturated tables.
     @inline(never)
-    private func searchFar(_ key: ByteView, _ keyHash: KeyHash, from index: Int, distance: Int)
+    func searchFar(_ key: ByteView, _ keyHash: KeyHash, from index: Int, distance: Int)
         -> UnsafeMutablePointer<UInt64>?
     {
         var index = index
@@ -127,11 +124,6 @@ struct Table: BitwiseCopyable {
             searched &+= 1
         }
         return nil
-    }
-
-    @inline(__always)
-    func search(_ key: ByteView, _ hash: UInt64, _ keyHash: KeyHash) -> UnsafeMutablePointer<UInt64>? {
-        search(key, hash, keyHash, from: home(hash), distance: 0)
     }
 
     // MARK: change
