@@ -36,6 +36,7 @@ import Testing
                 "port", "maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity",
             ])
         #expect(Config().matching("nothing").isEmpty)
+        #expect(Config().matching("").isEmpty)
         #expect(Config().matching("*").count == DirectiveID.allCases.count)
     }
 

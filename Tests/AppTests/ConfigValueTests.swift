@@ -37,25 +37,6 @@ import Testing
         }
     }
 
-    @Test func globsAreRedisGlobs() {
-        let cases: [(String, String, Bool)] = [
-            ("*", "", true), ("*", "abc", true), ("", "", true), ("", "a", false), ("a*c", "abbc", true),
-            ("a*c", "abbd", false), ("*max*", "client-max-x", true), ("h?llo", "hello", true), ("h?llo", "hllo", false),
-            ("h[ae]llo", "hallo", true), ("h[ae]llo", "hillo", false), ("h[^e]llo", "hallo", true),
-            ("h[^e]llo", "hello", false), ("h[a-c]llo", "hbllo", true), ("h[c-a]llo", "hbllo", true),
-            ("h[a-c]llo", "hdllo", false), ("a\\*b", "a*b", true), ("a\\*b", "axb", false), ("[a", "a", true),
-            ("**a**b**", "xxaxxbxx", true), ("a[]b", "ab", false), ("a\\", "a\\", true),
-        ]
-        for (pattern, text, expected) in cases {
-            #expect(globMatches(Array(pattern.utf8), Array(text.utf8)) == expected, "\(pattern) on \(text)")
-        }
-        #expect(globMatches(Array("MAX[A-Z]*".utf8), Array("maxmemory".utf8), ignoringCase: true))
-        #expect(!globMatches(Array("MAX*".utf8), Array("maxmemory".utf8)))
-        // No exponential search.
-        let many = String(repeating: "a*", count: 40) + "b"
-        #expect(!globMatches(Array(many.utf8), Array(String(repeating: "a", count: 2000).utf8)))
-    }
-
     @Test func theTableIsComplete() {
         #expect(Directive.table.count == DirectiveID.allCases.count)
         #expect(Set(Directive.table.map(\.id)).count == Directive.table.count)

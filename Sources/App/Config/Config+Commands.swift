@@ -1,3 +1,5 @@
+import Runtime
+
 /// CONFIG GET and CONFIG SET.
 extension Config {
     /// The directives that a CONFIG GET pattern names (a glob, in any case), in the table's order.
@@ -5,11 +7,21 @@ extension Config {
 
     /// The directives that any of these patterns names, each once.
     public func matching(_ patterns: [String]) -> [(name: String, value: String)] {
-        let globs = patterns.map { Array($0.utf8) }
         return Directive.table.compactMap { directive in
-            let name = Array(directive.name.utf8)
-            guard globs.contains(where: { globMatches($0, name, ignoringCase: true) }) else { return nil }
+            guard patterns.contains(where: { Self.matches($0, directive.name) }) else { return nil }
             return (directive.name, values[directive.id]!.description)
+        }
+    }
+
+    private static func matches(_ pattern: String, _ name: String) -> Bool {
+        var (pattern, name) = (pattern, name)
+        return pattern.withUTF8 { pattern in
+            // Of an empty string Swift gives no address; and an empty pattern names nothing.
+            guard let base = pattern.baseAddress else { return false }
+            return name.withUTF8 { name in
+                stringMatch(
+                    ByteView(base, pattern.count), ByteView(name.baseAddress!, name.count), ignoringCase: true)
+            }
         }
     }
 

@@ -54,7 +54,6 @@ public final class Server {
         mesh.stop()
         for thread in threads { thread.join() }
         links?.close()
-        for descriptor in listeners.joined() { close(descriptor) }
         log.warning("Apus is now ready to exit, bye bye...")
         return 0
     }

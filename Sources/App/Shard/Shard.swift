@@ -130,7 +130,7 @@ final class Shard<L: Link, C: Clock> {
         waker.announceSleep()
         defer { waker.awake() }
         // After the announcement: a message published before it would otherwise be slept over.
-        guard !inbound.hasMessages, !state.mesh.isStopping else { return }
+        guard !inbound.hasMessages, !state.mesh.isStopping, streams.kernel?.hasEvents != true else { return }
         var descriptors = (
             pollfd(fd: waker.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: link?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
@@ -155,6 +155,7 @@ final class Shard<L: Link, C: Clock> {
             // A full device: come back soon rather than when it says so.
             if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }
         }
+        if let next = streams.kernel?.nextDeadline { deadline = min(deadline, next) }
         if let next = state.keyspace.nextDeadline { deadline = min(deadline, next) }
         return deadline
     }

@@ -56,6 +56,7 @@ final class ShardState {
         requests = RemoteRequestPool()
         config = published.current
         limits = config.limits
+        streams.kernel?.keepalive = config.tcpKeepalive
     }
 
     /// A shard without streams and peers' threads, for tests of commands.
