@@ -23,5 +23,6 @@ struct Arguments: BitwiseCopyable, @unchecked Sendable {
     /// If the bytes of argument `index` are a malloc block of their own (large values received in several pieces):
     /// gives the block to the caller, who frees it or hands it on. The view stays valid as long as the block does.
     /// The block has exactly the argument's length (1 byte for an empty one). At most once for an argument.
+    @inline(__always)
     func takeBlock(_ index: Int) -> UnsafeMutableRawPointer? { partial?.pointee.takeBlock(index) }
 }

@@ -1,5 +1,7 @@
 /// Runs a command whose arity was checked. Runs on the shard that its routing class names; what is routed to all shards
 /// goes through `executePart` and `combineParts` instead.
+///
+/// Small commands are marked `@inline(never)`: this switch is then a jump and needs to save no registers.
 func execute(_ id: CommandID, _ c: inout CommandContext) {
     switch id {
     case .get: getCommand(&c)

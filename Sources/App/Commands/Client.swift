@@ -7,7 +7,7 @@ func clientIDCommand(_ c: inout CommandContext) { c.reply.integer(Int64(c.sessio
 
 /// CLIENT INFO: the client's own line of CLIENT LIST.
 func clientInfoCommand(_ c: inout CommandContext) {
-    c.reply.verbatim(c.session!.infoLine(now: c.shard.monotonic) + "\n")
+    c.reply.verbatim(c.session!.infoLine(now: c.shard.monotonic, c.shard.streams) + "\n")
 }
 
 /// CLIENT GETNAME

@@ -62,14 +62,16 @@ private struct KillFilter {
         }
     }
 
-    func fits(_ session: Session, caller: Session?, now: Nanoseconds) -> Bool {
-        if session.state.pointee.flags.contains(.closeNow) { return false }
-        if sparesCaller && session == caller { return false }
+    func fits(_ session: Session, _ c: CommandContext) -> Bool {
+        if !session.state.pointee.flags.isDisjoint(with: [.closeNow, .left]) { return false }
+        if sparesCaller && session.id == c.clientID { return false }
         if id != 0 && session.id != id { return false }
         if let type, type != .normal { return false }
-        if minimumAge > 0 && (now - session.state.pointee.createdAt) / 1_000_000_000 < minimumAge { return false }
-        if let address, session.peerAddressText != address.string { return false }
-        if let localAddress, session.localAddressText != localAddress.string { return false }
+        if minimumAge > 0 && (c.shard.monotonic - session.state.pointee.createdAt) / 1_000_000_000 < minimumAge {
+            return false
+        }
+        if let address, session.peerAddressText(c.shard.streams) != address.string { return false }
+        if let localAddress, session.localAddressText(c.shard.streams) != localAddress.string { return false }
         return true
     }
 }
@@ -80,9 +82,9 @@ func clientKillPart(_ c: inout CommandContext) {
     var killed: UInt64 = 0
     var walk = c.shard.sessions.first
     while let session = walk {
-        if filter.fits(session, caller: c.session, now: c.shard.monotonic) {
+        if filter.fits(session, c) {
             killed += 1
-            if session == c.session {
+            if session.id == c.clientID {
                 session.state.pointee.flags.insert(.closeAfterReply)
             } else {
                 session.state.pointee.flags.insert(.closeNow)

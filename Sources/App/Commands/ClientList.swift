@@ -43,8 +43,9 @@ func clientListPart(_ c: inout CommandContext) {
     guard let selection = try? ClientSelection(c.arguments) else { return }
     var walk = c.shard.sessions.first
     while let session = walk {
-        if selection.includes(session, c.arguments) {
-            let line = session.infoLine(now: c.shard.monotonic) + "\n"
+        let isGone = session.state.pointee.flags.contains(.left)
+        if !isGone && selection.includes(session, c.arguments) {
+            let line = session.infoLine(now: c.shard.monotonic, c.shard.streams) + "\n"
             c.replyPart(session.id)
             c.replyPart(UInt64(line.utf8.count))
             c.reply.append(line)

@@ -9,14 +9,15 @@ func configGetCommand(_ c: inout CommandContext) {
     let found = c.shard.config.matching(patterns)
     c.reply.map(found.count)
     for (name, value) in found {
-        c.reply.bulk(name)
+        // A name that was written out is repeated as the client wrote it.
+        c.reply.bulk(patterns.first { $0.lowercased() == name } ?? name)
         c.reply.bulk(value)
     }
 }
 
 /// CONFIG SET directive value [directive value ...]
 func configSetCommand(_ c: inout CommandContext) {
-    guard c.arguments.count % 2 == 0 else { return c.replyWrongArity("config|set") }
+    guard c.arguments.count % 2 == 0 else { return c.replySyntaxError() }
     var pairs: [(name: String, value: String)] = []
     for index in stride(from: 2, to: c.arguments.count, by: 2) {
         pairs.append((c.arguments[index].string, c.arguments[index + 1].string))
@@ -36,7 +37,9 @@ func configRewriteCommand(_ c: inout CommandContext) {
 }
 
 /// CONFIG RESETSTAT's part on each shard.
-func configResetstatPart(_ c: inout CommandContext) { c.shard.statistics.reset(expiredKeys: c.shard.keyspace.expiredKeys) }
+func configResetstatPart(_ c: inout CommandContext) {
+    c.shard.statistics.reset(expiredKeys: c.shard.keyspace.expiredKeys)
+}
 
 /// CONFIG HELP
 func configHelpCommand(_ c: inout CommandContext) {

@@ -3,6 +3,7 @@ import Runtime
 // Commands about the client's own connection. They run on its shard.
 
 /// PING [message]
+@inline(never)
 func pingCommand(_ c: inout CommandContext) {
     if c.arguments.count > 2 { return c.replyWrongArity("ping") }
     if c.arguments.count == 2 { return c.reply.bulk(c.arguments[1]) }
@@ -10,6 +11,7 @@ func pingCommand(_ c: inout CommandContext) {
 }
 
 /// ECHO message
+@inline(never)
 func echoCommand(_ c: inout CommandContext) { c.reply.bulk(c.arguments[1]) }
 
 /// SELECT index
@@ -26,16 +28,18 @@ func selectCommand(_ c: inout CommandContext) {
 }
 
 /// QUIT
+@inline(never)
 func quitCommand(_ c: inout CommandContext) {
     c.reply.ok()
     c.session!.state.pointee.flags.insert(.closeAfterReply)
 }
 
 /// RESET: as if the client had just connected, but for what it said of its library.
+@inline(never)
 func resetCommand(_ c: inout CommandContext) {
     let session = c.session!
-    session.state.pointee.flags.formIntersection([.closeAfterReply, .closeNow, .skipping])
-    if c.shard.config.requirePass.isEmpty { session.state.pointee.flags.insert(.authenticated) }
+    session.state.pointee.flags.formIntersection(.survivingReset.union(.skipping))
+    if c.shard.limits.requiresPassword { session.state.pointee.flags.remove(.authenticated) }
     session.state.pointee.database = 0
     c.setProtocol(2)
     session.setName(ByteView(c.arguments[0].base, 0))
@@ -46,7 +50,7 @@ func resetCommand(_ c: inout CommandContext) {
 func authCommand(_ c: inout CommandContext) {
     let hasUser = c.arguments.count == 3
     guard c.arguments.count <= 3 else { return c.replySyntaxError() }
-    if !hasUser && c.shard.config.requirePass.isEmpty {
+    if !hasUser && !c.shard.limits.requiresPassword {
         return c.reply.error(
             """
             ERR AUTH <password> called without any password configured for the default user. \

@@ -59,6 +59,7 @@ private func replyDeadline(_ c: inout CommandContext, inSeconds: Bool, from base
 }
 
 /// PERSIST key: 1 when there was a deadline to remove.
+@inline(never)
 func persistCommand(_ c: inout CommandContext) {
     guard let entry = c.database.find(c.arguments[1], now: c.now), entry.expireAt >= 0 else {
         return c.reply.integer(0)

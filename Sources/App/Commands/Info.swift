@@ -31,6 +31,10 @@ struct ShardReport: BitwiseCopyable {
 struct NetworkReport: BitwiseCopyable {
     var stack = CounterBlock<StackStatistics>()
     var link = CounterBlock<LinkStatistics>()
+    var kernel = CounterBlock<KernelStatistics>()
+    /// Payload over both.
+    var bytesReceived: UInt64 = 0
+    var bytesSent: UInt64 = 0
     /// Frames of all pools, those that are free, and the fewest that ever were.
     var frames: UInt64 = 0
     var framesFree: UInt64 = 0
@@ -43,6 +47,9 @@ struct NetworkReport: BitwiseCopyable {
     mutating func add(_ other: NetworkReport) {
         stack.add(other.stack)
         link.add(other.link)
+        kernel.add(other.kernel)
+        bytesReceived &+= other.bytesReceived
+        bytesSent &+= other.bytesSent
         frames &+= other.frames
         framesFree &+= other.framesFree
         framesLowestFree &+= other.framesLowestFree

@@ -106,11 +106,13 @@ struct InfoText {
             ("total_connections_received", "\(counters.connectionsReceived)"),
             ("total_commands_processed", "\(counters.commandsProcessed)"),
             ("instantaneous_ops_per_sec", "\(Int(counters.rate.perSecond.rounded()))"),
+            ("total_net_input_bytes", "\(total.network.bytesReceived)"),
+            ("total_net_output_bytes", "\(total.network.bytesSent)"),
             ("rejected_connections", "\(counters.rejectedConnections)"),
             ("client_output_buffer_limit_disconnections", "\(counters.outputLimitCloses)"),
             ("expired_keys", "\(total.expiredKeys &- counters.expiredKeysBefore)"), ("evicted_keys", "0"),
             ("keyspace_hits", "\(counters.keyspaceHits)"), ("keyspace_misses", "\(counters.keyspaceMisses)"),
-            ("total_error_replies", "\(counters.errorReplies)"), ("protocol_errors", "\(counters.protocolErrors)"),
+            ("protocol_errors", "\(counters.protocolErrors)"),
         ]
     }
 
@@ -128,6 +130,9 @@ struct InfoText {
             ("connections", "\(report.connections)"), ("kernel_connections", "\(report.kernelConnections)"),
         ]
         for (name, value) in report.link.named(like: LinkStatistics()) { lines.append(("link_\(name)", "\(value)")) }
+        for (name, value) in report.kernel.named(like: KernelStatistics()) {
+            lines.append(("kernel_\(name)", "\(value)"))
+        }
         for (name, value) in report.stack.named(like: StackStatistics()) { lines.append((name, "\(value)")) }
         return lines
     }

@@ -5,6 +5,7 @@ import Store
 // those keys in the arguments; the coordinator adds up the numbers.
 
 /// DEL key [key ...], UNLINK key [key ...]: how many existed.
+@inline(never)
 func delCommand(_ c: inout CommandContext) {
     var removed: Int64 = 0
     for index in 1..<c.arguments.count where c.database.remove(c.arguments[index], now: c.now) { removed &+= 1 }
@@ -12,6 +13,7 @@ func delCommand(_ c: inout CommandContext) {
 }
 
 /// EXISTS key [key ...], TOUCH key [key ...]: how many exist; a key named twice counts twice.
+@inline(never)
 func existsCommand(_ c: inout CommandContext) {
     var found: Int64 = 0
     for index in 1..<c.arguments.count where c.lookupRead(c.arguments[index]) != nil { found &+= 1 }

@@ -77,9 +77,24 @@ extension Session {
         state.pointee.extras = nil
     }
 
-    /// "address:port" of the client's end and of ours.
-    var peerAddressText: String { state.pointee.remote.text }
-    var localAddressText: String { state.pointee.local.text }
+    /// "address:port" of the client's end.
+    func peerAddressText(_ streams: Streams) -> String {
+        text(state.pointee.remote, streams) { $0.remote($1) }
+    }
+    /// The same of our end.
+    func localAddressText(_ streams: Streams) -> String {
+        text(state.pointee.local, streams) { $0.local($1) }
+    }
+
+    /// An IPv6 address is only known to the kernel.
+    private func text(
+        _ end: Endpoint, _ streams: Streams, _ ask: (KernelStack, KernelConnection) -> (String, UInt16)
+    ) -> String {
+        let stream = state.pointee.stream
+        guard end.address.bits == 0, stream.kind == .kernel, let kernel = streams.kernel else { return end.text }
+        let (address, port) = ask(kernel, stream.kernelConnection)
+        return "\(address):\(port)"
+    }
 
     /// One letter a property, as CLIENT LIST shows them.
     private var flagLetters: String {
@@ -92,9 +107,10 @@ extension Session {
         return letters.isEmpty ? "N" : letters
     }
 
-    /// The client's line in CLIENT LIST, without the newline. Fields of Redis for things that do not exist here (a query
-    /// buffer: commands are parsed where they were received) are 0, or -1 where Redis means "none" by it.
-    func infoLine(now: Nanoseconds) -> String {
+    /// The client's line in CLIENT LIST, without the newline. `qbuf` is what waits for the end of a command, `omem` what
+    /// the client has not taken yet. Fields of Redis for things that do not exist here are 0, or -1 where Redis means
+    /// "none" by it.
+    func infoLine(now: Nanoseconds, _ streams: Streams) -> String {
         let state = state.pointee
         let age = (now - state.createdAt) / 1_000_000_000
         let idle = (now - state.lastInteraction) / 1_000_000_000
@@ -102,15 +118,17 @@ extension Session {
             state.lastCommand == SessionState.noCommand
             ? "NULL" : CommandTable.shared.entries[Int(state.lastCommand)].fullName.string
         let extras = state.extras?.pointee ?? ClientExtras()
+        let waiting = state.reader.bufferedBytes
+        let backlog = streams.backlog(state.stream)
         return
-            "id=\(state.id) addr=\(peerAddressText) laddr=\(localAddressText) fd=-1 name=\(extras.name.string) "
-            + "age=\(age) idle=\(idle) flags=\(flagLetters) db=\(state.database) sub=0 psub=0 ssub=0 multi=-1 "
-            + "qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 "
-            + "tot-mem=\(memory) events=r cmd=\(command) user=default redir=-1 resp=\(state.protocolVersion) "
+            "id=\(state.id) addr=\(peerAddressText(streams)) laddr=\(localAddressText(streams)) fd=-1 "
+            + "name=\(extras.name.string) age=\(age) idle=\(idle) flags=\(flagLetters) db=\(state.database) sub=0 psub=0 ssub=0 multi=-1 "
+            + "qbuf=\(waiting) qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=\(backlog) "
+            + "tot-mem=\(memory + waiting + backlog) events=r cmd=\(command) user=default redir=-1 resp=\(state.protocolVersion) "
             + "lib-name=\(extras.libraryName.string) lib-ver=\(extras.libraryVersion.string)"
     }
 
-    /// Bytes of the session itself; its connection's are not in it.
+    /// Bytes of the session itself; its connection's are not in them.
     private var memory: Int {
         var bytes = MemoryLayout<SessionState>.stride
         if let extras = state.pointee.extras?.pointee {

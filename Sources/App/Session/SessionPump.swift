@@ -282,6 +282,7 @@ final class SessionPump {
     /// Every 100 ms: clients that said nothing for too long, ends that the peer does not confirm, kills.
     func cron() {
         closePending()
+        shard.statistics.rate.sample(commands: shard.statistics.commandsProcessed, now: shard.monotonic)
         let timeout = shard.limits.idleTimeout
         let lingering = Nanoseconds.seconds(10)
         var walk = shard.sessions.first

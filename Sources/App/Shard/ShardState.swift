@@ -129,9 +129,16 @@ extension ShardState {
             report.framesFree = UInt64(stack.pool.freeCount)
             report.framesLowestFree = UInt64(stack.pool.lowestFree)
             report.connections = UInt64(stack.liveConnections)
+            report.bytesReceived = stack.statistics.tcpBytesReceived
+            report.bytesSent = stack.statistics.tcpBytesSent
+        }
+        if let kernel = streams.kernel {
+            report.kernel = CounterBlock(kernel.statistics)
+            report.kernelConnections = UInt64(kernel.liveConnections)
+            report.bytesReceived &+= kernel.statistics.receivedBytes
+            report.bytesSent &+= kernel.statistics.sentBytes
         }
         if let linkStatistics = streams.linkStatistics { report.link = CounterBlock(linkStatistics) }
-        report.kernelConnections = UInt64(streams.kernel?.liveConnections ?? 0)
         report.remoteRequests = UInt64(requests.liveCount)
         return report
     }

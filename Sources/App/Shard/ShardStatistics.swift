@@ -8,7 +8,6 @@ struct ShardStatistics: BitwiseCopyable {
     /// Closed because of `client-output-buffer-limit`.
     var outputLimitCloses: UInt64 = 0
     var commandsProcessed: UInt64 = 0
-    var errorReplies: UInt64 = 0
     var keyspaceHits: UInt64 = 0
     var keyspaceMisses: UInt64 = 0
     var protocolErrors: UInt64 = 0
@@ -27,7 +26,6 @@ struct ShardStatistics: BitwiseCopyable {
         rejectedConnections &+= other.rejectedConnections
         outputLimitCloses &+= other.outputLimitCloses
         commandsProcessed &+= other.commandsProcessed
-        errorReplies &+= other.errorReplies
         keyspaceHits &+= other.keyspaceHits
         keyspaceMisses &+= other.keyspaceMisses
         protocolErrors &+= other.protocolErrors
