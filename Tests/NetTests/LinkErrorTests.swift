@@ -159,6 +159,39 @@ struct LinkOwnershipTests {
         set.close()
     }
 
+    @Test func moreQueuesThanShardsAreSaid() throws {
+        let names = TestNames(26)
+        let pair = try VethPair(
+            host: names.host, stack: names.stack, hostAddress: names.hostAddress, prefixLength: 24, queues: 2)
+        defer { pair.remove() }
+        #expect(throws: LinkError.tooManyQueues(interface: names.stack, queues: 2, shards: 1)) {
+            _ = try LinkSet.open(configuration(names, kind: .xdp))
+        }
+        // Fewer queues than shards are no error.
+        var more = configuration(names, kind: .xdp)
+        more.queues = 3
+        let set = try LinkSet.open(more)
+        #expect(set.queueCount == 2)
+        set.close()
+    }
+
+    @Test func anAddressThatSomebodyAnswersForIsRefused() throws {
+        let names = TestNames(27)
+        ip("netns add \(names.host)")
+        defer { ip("netns delete \(names.host)") }
+        ip("link add \(names.host) netns \(names.host) type veth peer name \(names.stack)")
+        ip("-n \(names.host) address add \(names.stackAddress)/24 dev \(names.host)")
+        ip("-n \(names.host) link set \(names.host) up")
+        ip("link set \(names.stack) up")
+        for kind in [LinkKind.xdp, .packet] {
+            let error = #expect(throws: LinkError.self) { _ = try LinkSet.open(configuration(names, kind: kind)) }
+            #expect(error?.description.contains("the machine with the hardware address") == true)
+        }
+        ip("-n \(names.host) address delete \(names.stackAddress)/24 dev \(names.host)")
+        let set = try LinkSet.open(configuration(names, kind: .xdp))
+        set.close()
+    }
+
     @Test func aBusyQueueIsSaidAfterABoundedWait() throws {
         let names = TestNames(25)
         let pair = try VethPair(

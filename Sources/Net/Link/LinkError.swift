@@ -19,6 +19,8 @@ public enum LinkError: Error, Hashable, Sendable {
     case interfaceBusy(String, owner: String?)
     /// Another program holds this AF_XDP queue, and still did after the bounded wait.
     case queueBusy(interface: String, queue: Int)
+    /// Frames may arrive on queues that no shard would serve.
+    case tooManyQueues(interface: String, queues: Int, shards: Int)
     /// Another XDP program is attached.
     case foreignProgram(interface: String, programID: UInt32)
     /// An interface of this name exists and is not ours to replace.
@@ -58,6 +60,9 @@ extension LinkError: CustomStringConvertible {
         case .queueBusy(let name, let queue):
             return "Queue \(queue) of interface \(name) is in use by another AF_XDP socket: stop that program "
                 + "(`ss --xdp -p` names it), or choose another interface."
+        case .tooManyQueues(let name, let queues, let shards):
+            return "Interface \(name) has \(queues) queues but there are only \(shards) shards to serve them: use "
+                + "`--shards \(queues)`, or lower it with `ethtool -L \(name) combined \(shards)` (veth: rx and tx)."
         case .foreignProgram(let name, let id):
             return "Another XDP program (id \(id)) is attached to interface \(name): stop its owner, or remove it with "
                 + "`ip link set \(name) xdp off`."

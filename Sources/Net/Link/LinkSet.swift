@@ -101,8 +101,10 @@ public final class LinkSet {
             guard let interface = configuration.interface else { throw .missingDirective("interface") }
             let pool = configuration.makePool()
             do throws(LinkError) {
-                let link = try PacketLink(
-                    Interface(named: interface), address: configuration.address, pool: pool)
+                let found = try Interface(named: interface)
+                guard found.isUp else { throw .interfaceDown(interface) }
+                try checkFree(configuration.address, found)
+                let link = try PacketLink(found, address: configuration.address, pool: pool)
                 return LinkSet(.packet([link]), [link], interface, nil, nil)
             } catch {
                 pool.deallocate()
@@ -123,16 +125,26 @@ public final class LinkSet {
         }
     }
 
+    private static func checkFree(_ address: IPv4Address, _ interface: Interface) throws(LinkError) {
+        if let owner = AddressCheck.answerer(for: address, on: interface) {
+            throw .addressInUse(address, owner: "the machine with the hardware address \(owner)")
+        }
+    }
+
     private static func openXDP(
         _ configuration: LinkConfiguration, _ name: String, _ pair: VethPair?
     ) throws(LinkError) -> LinkSet {
         let interface = try Interface(named: name)
         guard interface.isUp else { throw .interfaceDown(name) }
         try XDPLink.checkMTU(interface, frameSize: configuration.frameSize)
+        // The device decides which queue a flow arrives on; a queue without a socket would lose its flows.
+        guard interface.queueCount <= max(1, configuration.queues) else {
+            throw .tooManyQueues(interface: name, queues: interface.queueCount, shards: configuration.queues)
+        }
+        if pair == nil { try checkFree(configuration.address, interface) }
         let program = try XDPProgram(interface, address: configuration.address, mode: configuration.mode)
         var links: [XDPLink] = []
-        // Every queue of the interface may get our frames; the queues beyond the shards pass them to the kernel.
-        for queue in 0..<min(interface.queueCount, max(1, configuration.queues)) {
+        for queue in 0..<interface.queueCount {
             let pool = configuration.makePool()
             do throws(LinkError) {
                 links.append(try XDPLink(program: program, queue: queue, pool: pool, mode: configuration.mode))

@@ -90,21 +90,3 @@ public final class VethPair {
 
     deinit { remove() }
 }
-
-/// Whether an address is free for the stack.
-enum AddressCheck {
-    /// True if the kernel owns `address` on any interface: then it would answer in the stack's place.
-    static func isLocal(_ address: IPv4Address) -> Bool {
-        let probe = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard probe >= 0 else { return false }
-        defer { close(probe) }
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = address.bits.bigEndian
-        return withUnsafePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(probe, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-    }
-}
