@@ -26,7 +26,7 @@ public final class TapLink: Link {
         let file = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)
         if file < 0 {
             throw errno == ENOENT || errno == ENXIO || errno == ENODEV
-                ? .noTunDevice : .call("open /dev/net/tun", errno)
+                ? .noTunDevice : .call("open /dev/net/tun (its file mode must allow it)", errno)
         }
         do throws(LinkError) {
             let interface = try Self.setUp(file, name, hostAddress, prefixLength)

@@ -32,6 +32,8 @@ public final class XDPLink: Link {
     /// The largest IP datagram that driver mode takes on a page-sized buffer: 4096 minus headroom (256), Ethernet header
     /// (14, the kernel counts it in) and the kernel's skb_shared_info (320), as veth computes it.
     public static let largestMTU = 3506
+    /// The fill ring is topped up when this many frames are missing, not for each one; it is never near empty for that.
+    private static let refillBatch = 16
     /// Space that the kernel leaves before a received frame (XDP_PACKET_HEADROOM).
     public static let headroom = 256
 
@@ -40,6 +42,7 @@ public final class XDPLink: Link {
     /// A queue whose last owner has just died stays busy for a moment: binding is tried again for up to three seconds.
     public init(program: XDPProgram, queue: Int, pool: FramePool, mode: XDPMode) throws(LinkError) {
         let interface = program.interface
+        precondition(pool.count >= 64, "too few frames for an AF_XDP queue")
         try Self.checkMTU(interface, frameSize: pool.frameSize)
         let half = pool.count / 2
         fillTarget = min(2048, 1 << (Int.bitWidth - 1 - max(1, half).leadingZeroBitCount))
@@ -82,7 +85,7 @@ public final class XDPLink: Link {
         var index: UInt32 = 0
         let count = xsk_ring_cons__peek(socket.rx, UInt32(truncatingIfNeeded: min(room, fillTarget)), &index)
         guard count > 0 else { return 0 }
-        let offsetMask = UInt64(pool.frameSize &- 1)
+        let offsetMask = (UInt64(1) &<< pool.shift) &- 1
         var bytes: UInt64 = 0
         for step in 0..<count {
             let descriptor = xsk_ring_cons__rx_desc(socket.rx, index &+ step)!
@@ -92,6 +95,8 @@ public final class XDPLink: Link {
             precondition(Int(frame) < pool.count, "the kernel returned a frame outside the pool")
             held[Int(frame)] &-= 1
             bytes &+= UInt64(length)
+            // Another core has just written it: have the headers on their way while the rest of the burst is read.
+            apus_prefetch(pool.base + Int(truncatingIfNeeded: address))
             _ = queue.push(
                 FrameDescriptor(frame: frame, offset: Int(address & offsetMask), length: Int(length)))
         }
@@ -129,7 +134,7 @@ public final class XDPLink: Link {
 
     public func reclaim() {
         complete()
-        if lent < fillTarget { refill() }
+        if fillTarget &- lent >= Self.refillBatch { refill() }
         // A device that was full when the last batch was sent starts again here.
         kick()
     }
