@@ -86,6 +86,26 @@ class Differential(unittest.TestCase):
                 server.close()
         self.assertGreater(count, 200)
 
+    def test_command_metadata(self):
+        """Name, arity, flags and key positions of every command, as redis-server tells them, where it knows it."""
+        tables = []
+        for configuration in (harness.Configuration("redis"), harness.Configuration("kernel")):
+            server = harness.Server(configuration)
+            try:
+                server.start()
+                with server.namespace.entered(), resp.Client(server) as client:
+                    tables.append({entry[0]: entry for entry in client.call("COMMAND")})
+            finally:
+                server.close()
+        oracle, ours = tables
+        self.assertGreater(len(ours), 50)
+        for name, entry in ours.items():
+            if name in oracle:
+                with self.subTest(command=name):
+                    self.assertEqual(entry[1], oracle[name][1], "arity")
+                    self.assertEqual(sorted(map(str, entry[2])), sorted(map(str, oracle[name][2])), "flags")
+                    self.assertEqual(entry[3:6], oracle[name][3:6], "key positions")
+
     def test_kernel_one_shard(self):
         self.compare(harness.Configuration("kernel", 1))
 
