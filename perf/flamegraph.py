@@ -12,7 +12,7 @@ IDLE = re.compile(r"^(do_sys_poll|__x64_sys_ppoll|__x64_sys_poll|__poll|ppoll|ep
 # What a frame belongs to, by its shared object or by its name, and that part's colour.
 PARTS = [
     ("idle", "#d8d8d8", lambda name, place: name.startswith("idle")),
-    ("kernel", "#e8806a", lambda name, place: place.startswith("[")),
+    ("kernel", "#e8806a", lambda name, place: place.startswith("[") and place != "[unknown]"),
     ("C library", "#c9b8a8", lambda name, place: "/libc" in place or "/ld-" in place or "libpthread" in place),
     ("Swift runtime", "#d79ad0", lambda name, place: "libswift" in place or name.startswith("swift_")),
     ("libxdp, libbpf", "#e0c060", lambda name, place: "libxdp" in place or "libbpf" in place),
