@@ -46,7 +46,7 @@ class Churn(ServerTest):
         deadline = time.monotonic() + 10
         while (info := self.info(control))["connected_clients"] != "1" and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.assertEqual(info["connected_clients"], "1")
+        self.assertEqual(info["connected_clients"], "1", control.call("CLIENT", "LIST").decode()[:2000])
         counts = {"connections": 0, "frames": 0}
         for name, value in info.items():
             if re.fullmatch(r"shard\d+", name):

@@ -70,7 +70,7 @@ class StartUp(unittest.TestCase):
         for link in ("xdp", "packet", "tap"):
             with self.subTest(link=link):
                 self.refused("--link", link, "--interface", "server0" if link != "tap" else "aputap0", "--address",
-                             "10.78.0.2/24", prefix=self.reachable(nobody), says="privilege")
+                             "10.78.0.2/24", prefix=self.reachable(nobody), says="root")
 
     def reachable(self, prefix):
         """An unprivileged user must be able to run the binary at all."""

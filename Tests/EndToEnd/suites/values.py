@@ -26,6 +26,7 @@ class Values(ServerTest):
         value = os.urandom(size)
         other = os.urandom(size)
         with redis.Redis(self.server.host, self.server.port, socket_timeout=60) as r:
+            self.addCleanup(r.connection_pool.disconnect)
             self.assertTrue(r.set("v", value))
             self.assertEqual(r.strlen("v"), size)
             self.assertTrue(r.get("v") == value)
