@@ -9,7 +9,9 @@ extension Config {
     public func matching(_ patterns: [String]) -> [(name: String, value: String)] {
         return Directive.table.compactMap { directive in
             guard patterns.contains(where: { Self.matches($0, directive.name) }) else { return nil }
-            return (directive.name, values[directive.id]!.description)
+            // A name is given back as it was asked for, a glob's finds as the table has them.
+            let asked = patterns.first { $0.lowercased() == directive.name }
+            return (asked ?? directive.name, values[directive.id]!.description)
         }
     }
 
