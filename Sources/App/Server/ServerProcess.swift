@@ -32,6 +32,9 @@ public final class Server {
     private func run(configFile: String) throws -> Int32 {
         log.notice("Apus \(Config.version) starting, process \(getpid()), \(mesh.shardCount) shard(s)")
         for notice in config.notices { log.warning(notice) }
+        if config.hasKernelListener, let notice = DescriptorLimit.raise(clients: config.maxClients) {
+            log.warning(notice)
+        }
         let links = try openLinks()
         let listeners: [[Int32]]
         do {
