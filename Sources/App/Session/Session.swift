@@ -110,6 +110,8 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
 
     /// No further command is executed.
     static let ending: SessionFlags = [.closeAfterReply, .closeNow]
+    /// The stream is ended when nothing is under way.
+    static let finishing: SessionFlags = [.closeAfterReply, .closeNow, .endOfStream]
     /// Commands take the slow way.
     static let unusual: SessionFlags = [.replyOff, .skipNext, .skipping]
 

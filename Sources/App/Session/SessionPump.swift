@@ -31,20 +31,26 @@ final class SessionPump {
     // MARK: events
 
     func serveStack() {
-        guard let stack = streams.stack else { return }
-        while let connection = stack.nextEvent() {
-            let events = stack.takeEvents(connection)
-            if let context = stack.context(connection) {
+        while let connection = streams.stack!.nextEvent() {
+            let events = streams.stack!.takeEvents(connection)
+            if let context = streams.stack!.context(connection) {
                 handle(events, Session(context))
-            } else if events.contains(.opened) {
-                let (address, port) = stack.remote(connection)
-                let local = Endpoint(address: stack.configuration.address, port: stack.localPort(connection))
-                let session = open(Stream(connection), remote: Endpoint(address: address, port: port), local: local)
-                stack.setContext(connection, session.state)
-                handle(events, session)
-            } else if events.contains(.closed) {
-                stack.free(connection)
+            } else {
+                greet(connection, events, streams.stack!)
             }
+        }
+    }
+
+    @inline(never)
+    private func greet(_ connection: TCPConnection, _ events: StreamEvents, _ stack: Stack) {
+        if events.contains(.opened) {
+            let (address, port) = stack.remote(connection)
+            let local = Endpoint(address: stack.configuration.address, port: stack.localPort(connection))
+            let session = open(Stream(connection), remote: Endpoint(address: address, port: port), local: local)
+            stack.setContext(connection, session.state)
+            handle(events, session)
+        } else if events.contains(.closed) {
+            stack.free(connection)
         }
     }
 
@@ -103,33 +109,41 @@ final class SessionPump {
         guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
         guard state.pointee.parked == nil else { return }
         let stream = state.pointee.stream
-        var context = shard.context(session, sink: sink, span: sink.begin(stream))
-        var error: ProtocolError?
+        // No output memory is asked for before there is a command: half a request must not hold a frame.
+        var context = shard.context(session, sink: sink, span: nullSink.begin())
+        var begun = false
         var open = true
         while open {
             let view = streams.received(stream)
             guard view.count > 0 else { break }
             var feed = RequestFeed(view)
             while open, let arguments = state.pointee.reader.next(&feed, scratch) {
+                if !begun {
+                    context.reply = ReplyWriter(sink.begin(stream), sink: sink, isRESP3: session.isRESP3)
+                    begun = true
+                }
                 context.arguments = arguments
                 open = run(&context, session)
             }
             streams.consume(stream, state.pointee.reader.finish(&feed, scratch))
-            if let found = feed.error {
-                error = found
-                break
+            if feed.error != nil {
+                if begun { streams.commit(stream, context.reply.finish()) }
+                refuse(feed.error!, session)
+                return finishIfIdle(session)
             }
         }
-        if let error { refuse(error, &context.reply, session) }
-        streams.commit(stream, context.reply.finish())
-        checkBacklog(session)
-        finishIfIdle(session)
+        if begun {
+            streams.commit(stream, context.reply.finish())
+            if shard.limits.output.normal.hard > 0 { checkBacklog(session) }
+        }
+        if !state.pointee.flags.isDisjoint(with: .finishing) { finishIfIdle(session) }
     }
 
-    private func refuse(_ error: ProtocolError, _ reply: inout ReplyWriter, _ session: Session) {
+    @inline(never)
+    private func refuse(_ error: ProtocolError, _ session: Session) {
         shard.statistics.protocolErrors &+= 1
         // Replies of commands under way come first; the error is not worth waiting for them.
-        if session.state.pointee.outstanding == 0 { error.write(to: &reply) }
+        if session.state.pointee.outstanding == 0 { write(session) { error.write(to: &$0) } }
         session.state.pointee.flags.insert(.closeAfterReply)
     }
 
@@ -150,7 +164,7 @@ final class SessionPump {
     func finishIfIdle(_ session: Session) {
         let state = session.state
         let flags = state.pointee.flags
-        guard !flags.isDisjoint(with: [.closeAfterReply, .endOfStream, .closeNow]), !flags.contains(.shutDown),
+        guard !flags.isDisjoint(with: .finishing), !flags.contains(.shutDown),
             state.pointee.outstanding == 0, state.pointee.parked == nil
         else { return }
         state.pointee.flags.insert(.shutDown)

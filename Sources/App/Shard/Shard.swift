@@ -23,6 +23,9 @@ final class Shard<L: Link, C: Clock> {
     /// nil where the device has fewer queues than there are shards: such a shard serves what the others hand it.
     let link: L?
     let pump: SessionPump
+    /// Whether there is a link and a stack; whether there are kernel sockets.
+    private let hasLink: Bool
+    private let hasKernel: Bool
     private let streams: Streams
     private let burst: FrameQueue
     private let inbound: Inbound
@@ -39,6 +42,9 @@ final class Shard<L: Link, C: Clock> {
         streams = state.streams
         self.link = link
         self.clock = clock
+        hasLink = link != nil
+        hasKernel = state.streams.kernel != nil
+        precondition(hasLink == (state.streams.stack != nil), "a stack needs a link, and a link a stack")
         burst = FrameQueue(capacity: 256)
         pump = SessionPump(shard: state, streams: state.streams)
         inbound = Inbound(shard: state, streams: state.streams, pump: pump, pool: link?.pool)
@@ -55,39 +61,48 @@ final class Shard<L: Link, C: Clock> {
 
         var work = receive()
         work = pollKernel() || work
-        work = inbound.drain() || work
-        work = pump.resume() || work
+        if state.shardCount > 1 {
+            work = inbound.drain() || work
+            work = pump.resume() || work
+        }
         timers()
+        if !state.pendingClose.isEmpty { pump.closePending() }
         work = transmit() || work
-        state.outbound.publish()
+        if state.shardCount > 1 { state.outbound.publish() }
         return work
     }
 
+    // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each.
+
     private func receive() -> Bool {
-        guard let link, let stack = streams.stack else { return false }
-        link.reclaim()
-        let count = link.receive(into: burst, limit: burstLimit)
+        guard hasLink else { return false }
+        link!.reclaim()
+        let count = link!.receive(into: burst, limit: burstLimit)
         if count > 0 {
-            stack.input(burst, now: state.monotonic)
-            if !stack.strays.isEmpty { inbound.handOver(stack.strays, pool: link.pool) }
+            streams.stack!.input(burst, now: state.monotonic)
+            if state.shardCount > 1, !streams.stack!.strays.isEmpty {
+                inbound.handOver(streams.stack!.strays, pool: link!.pool)
+            }
+            pump.serveStack()
         }
-        pump.serveStack()
         return count > 0
     }
 
     private func pollKernel() -> Bool {
-        guard let kernel = streams.kernel else { return false }
+        guard hasKernel else { return false }
         // An epoll_wait each turn would cost the packets' path more than the packets: without kernel clients once a
         // millisecond is enough, and a sleeping shard is woken by the descriptor itself.
-        guard kernel.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
+        guard streams.kernel!.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
         nextKernelPoll = state.monotonic + .milliseconds(1)
-        kernel.poll(now: state.monotonic)
+        streams.kernel!.poll(now: state.monotonic)
         return pump.serveKernel()
     }
 
     private func timers() {
-        streams.stack?.advanceTimers(now: state.monotonic)
-        if streams.stack != nil { pump.serveStack() }
+        if hasLink {
+            streams.stack!.advanceTimers(now: state.monotonic)
+            pump.serveStack()
+        }
         state.expireKeys()
         if state.monotonic >= nextCron {
             nextCron = state.monotonic + .milliseconds(100)
@@ -97,11 +112,11 @@ final class Shard<L: Link, C: Clock> {
     }
 
     private func transmit() -> Bool {
-        streams.kernel?.output(now: state.monotonic)
-        guard let link, let stack = streams.stack else { return false }
-        stack.output(now: state.monotonic)
-        guard !stack.transmitQueue.isEmpty else { return false }
-        return link.transmit(from: stack.transmitQueue) > 0
+        if hasKernel { streams.kernel!.output(now: state.monotonic) }
+        guard hasLink else { return false }
+        streams.stack!.output(now: state.monotonic)
+        guard !streams.stack!.transmitQueue.isEmpty else { return false }
+        return link!.transmit(from: streams.stack!.transmitQueue) > 0
     }
 
     // MARK: running on a thread
