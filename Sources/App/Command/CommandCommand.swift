@@ -47,7 +47,7 @@ func writeHelp(_ c: inout CommandContext, _ container: StaticString, _ lines: [S
     c.reply.simpleString("\(container) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
     for line in lines { c.reply.simpleString(line) }
     c.reply.simpleString("HELP")
-    c.reply.simpleString("    Print this help.")
+    c.reply.simpleString("    Prints this help.")
 }
 
 // MARK: INFO

@@ -49,10 +49,12 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
     private static let slotCount = 512
 
     private struct Slot {
-        /// The lower-cased name's first 8 bytes, zero filled. 0: free (then `length` is that of no name).
+        /// The folded name's first 8 bytes, zero filled. 0: free (then `length` is that of no name).
         var head: UInt64
         /// Of the whole name.
         var length: UInt8
+        /// `head` and `length` do not say all: the name is longer than 8 bytes or has other bytes than letters.
+        var needsCompare: Bool
         var entry: Int16
     }
 
@@ -64,7 +66,7 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
             let slot = slots + index
             if slot.pointee.head == head && Int(slot.pointee.length) == name.count {
                 let entry = entries + Int(slot.pointee.entry)
-                if name.count <= 8 || Self.equal(name, entry.pointee.name) { return entry }
+                if !slot.pointee.needsCompare || Self.equal(name, entry.pointee.name) { return entry }
             }
             if slot.pointee.head == 0 { return nil }
             index = (index &+ 1) & (Self.slotCount &- 1)
@@ -117,12 +119,14 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
 
     // MARK: hashing
 
-    /// The first eight bytes in lower case, zero filled.
+    /// The first eight bytes, zero filled, with bit 5 of each cleared. Two names with equal folds and lengths that differ
+    /// in more than the case of letters differ where neither has a letter: only a letter folds to a letter.
     @inline(__always)
     private static func head(_ name: ByteView) -> UInt64 {
+        let fold: UInt64 = 0xdfdf_dfdf_dfdf_dfdf
         let count = name.count
-        if count >= 8 { return lower(name.base.loadUnaligned(as: UInt64.self).littleEndian) }
-        return lower(shortHead(name.base, count))
+        if count >= 8 { return name.base.loadUnaligned(as: UInt64.self).littleEndian & fold }
+        return shortHead(name.base, count) & fold
     }
 
     /// Fewer than eight bytes, zero filled, without reading beyond them.
@@ -130,26 +134,15 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
     private static func shortHead(_ base: UnsafeRawPointer, _ count: Int) -> UInt64 {
         if count >= 4 {
             let low = UInt64(base.loadUnaligned(as: UInt32.self).littleEndian)
-            let high = UInt64(base.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self).littleEndian)
-            return low | high << UInt64(truncatingIfNeeded: (count &- 4) &* 8)
+            let high = UInt64((base + (count &- 4)).loadUnaligned(as: UInt32.self).littleEndian)
+            return low | high &<< UInt64(truncatingIfNeeded: (count &- 4) &* 8)
         }
-        if count == 0 { return 0 }
-        // First, middle and last byte cover one to three bytes.
-        let first = UInt64(base.load(as: UInt8.self))
-        let middle = UInt64(base.load(fromByteOffset: count >> 1, as: UInt8.self))
-        let last = UInt64(base.load(fromByteOffset: count &- 1, as: UInt8.self))
-        return first | middle << UInt64(truncatingIfNeeded: (count >> 1) &* 8)
-            | last << UInt64(truncatingIfNeeded: (count &- 1) &* 8)
-    }
-
-    /// Sets bit 5 of each byte in `A...Z` and no other.
-    @inline(__always)
-    private static func lower(_ word: UInt64) -> UInt64 {
-        let low7 = word & 0x7f7f_7f7f_7f7f_7f7f
-        let notBelowA = low7 &+ 0x3f3f_3f3f_3f3f_3f3f  // bit 7: byte >= "A"
-        let aboveZ = low7 &+ 0x2525_2525_2525_2525  // bit 7: byte > "Z"
-        let isUpper = notBelowA & ~aboveZ & ~word & 0x8080_8080_8080_8080
-        return word | isUpper >> 2
+        if count >= 2 {
+            let low = UInt64(base.loadUnaligned(as: UInt16.self).littleEndian)
+            let high = UInt64((base + (count &- 2)).loadUnaligned(as: UInt16.self).littleEndian)
+            return low | high &<< UInt64(truncatingIfNeeded: (count &- 2) &* 8)
+        }
+        return count == 0 ? 0 : UInt64(base.load(as: UInt8.self))
     }
 
     @inline(__always)
@@ -193,13 +186,15 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
                     name: ByteView(full.base + prefix, full.count - prefix)))
         }
         let slots = UnsafeMutablePointer<Slot>.allocate(capacity: Self.slotCount)
-        slots.initialize(repeating: Slot(head: 0, length: .max, entry: 0), count: Self.slotCount)
+        slots.initialize(repeating: Slot(head: 0, length: .max, needsCompare: false, entry: 0), count: Self.slotCount)
         precondition(specs.count * 4 <= Self.slotCount, "table too small")
         for number in 0..<specs.count {
             let name = entries[number].name
             var index = Self.hash(Self.head(name), name.count)
             while slots[index].head != 0 { index = (index + 1) & (Self.slotCount - 1) }
-            slots[index] = Slot(head: Self.head(name), length: UInt8(name.count), entry: Int16(number))
+            let isPlain = name.count <= 8 && name.array.allSatisfy { $0 >= 97 && $0 <= 122 }
+            slots[index] = Slot(
+                head: Self.head(name), length: UInt8(name.count), needsCompare: !isPlain, entry: Int16(number))
         }
         self.entries = UnsafePointer(entries)
         self.slots = UnsafePointer(slots)

@@ -36,7 +36,7 @@ enum Decimal {
     }
 
     @inline(__always)
-    private static func storePair(_ pair: Int, at place: UnsafeMutableRawPointer) {
+    static func storePair(_ pair: Int, at place: UnsafeMutableRawPointer) {
         let digits = UnsafeRawPointer(pairs.utf8Start) + pair &* 2
         place.storeBytes(of: digits.loadUnaligned(as: UInt16.self), as: UInt16.self)
     }
@@ -47,12 +47,12 @@ enum Decimal {
         if value < 100 { return 2 }
         if value < 1000 { return 3 }
         if value < 10_000 { return 4 }
-        var count = 5
-        var rest = value / 100_000
-        while rest > 0 {
-            count &+= 1
-            rest /= 10
+        var count = 4
+        var rest = value / 10_000
+        while rest >= 10_000 {
+            count &+= 4
+            rest /= 10_000
         }
-        return count
+        return count &+ (rest < 10 ? 1 : rest < 100 ? 2 : rest < 1000 ? 3 : 4)
     }
 }

@@ -20,9 +20,16 @@ func parseLongInteger(_ text: ByteView) -> Int64? {
     guard index < text.count else { return nil }
     let first = text[index] &- 48
     guard first >= 1 && first <= 9 else { return nil }
-    // 20 digits can overflow only in the last step.
     var magnitude = UInt64(first)
     index &+= 1
+    // 18 digits cannot overflow.
+    let safe = min(text.count, index &+ 17)
+    while index < safe {
+        let digit = text[index] &- 48
+        guard digit <= 9 else { return nil }
+        magnitude = magnitude &* 10 &+ UInt64(digit)
+        index &+= 1
+    }
     while index < text.count {
         let digit = text[index] &- 48
         guard digit <= 9 else { return nil }

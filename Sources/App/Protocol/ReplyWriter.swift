@@ -143,6 +143,11 @@ struct ReplyWriter {
             if value >= 0 && value < 10 {
                 let digit = UInt32(truncatingIfNeeded: value) &+ 48
                 store((0x0a0d_0000 | digit << 8 | UInt32(type)).littleEndian, 4)
+            } else if value >= 10 && value < 100 {
+                store(type, 1)
+                Decimal.storePair(Int(value), at: cursor)
+                cursor += 2
+                store(UInt16(0x0a0d).littleEndian, 2)
             } else {
                 store(type, 1)
                 cursor = Decimal.write(value, to: cursor)

@@ -43,6 +43,26 @@ struct RequestReader: BitwiseCopyable {
 
     /// The next request with at least one argument.
     mutating func next(_ feed: inout RequestFeed, _ scratch: RequestScratch) -> Arguments? {
+        if partial == nil {
+            let left = feed.chunk.count &- feed.position
+            if left == 0 { return nil }
+            let arguments = scratch.arguments
+            let read = RESPParser.readWhole(feed.chunk.base + feed.position, left, arguments)
+            if read.remaining == 0 && read.position > 0 {
+                feed.position &+= read.position
+                return Arguments(base: UnsafePointer(arguments), count: read.count)
+            }
+            return nextSlowly(&feed, scratch, read.position, read.remaining, read.count)
+        }
+        return nextSlowly(&feed, scratch, 0, 0, 0)
+    }
+
+    /// The last three: how far the request at the chunk's position was read already.
+    @inline(never)
+    private mutating func nextSlowly(
+        _ feed: inout RequestFeed, _ scratch: RequestScratch, _ position: Int, _ remaining: Int, _ count: Int
+    ) -> Arguments? {
+        var parser = RESPParser(position: position, remaining: remaining, count: count)
         if partial != nil {
             if partial!.pointee.isDone {
                 discard(scratch)
@@ -54,7 +74,6 @@ struct RequestReader: BitwiseCopyable {
         while true {
             let rest = feed.rest
             if rest.count == 0 { return nil }
-            var parser = RESPParser()
             let status = parser.parse(rest, into: scratch)
             if status != .command {
                 stop(&feed, parser, status, scratch)
@@ -62,6 +81,7 @@ struct RequestReader: BitwiseCopyable {
             }
             feed.position &+= parser.position
             if parser.count > 0 { return Arguments(base: UnsafePointer(scratch.arguments), count: parser.count) }
+            parser = RESPParser()
         }
     }
 

@@ -9,8 +9,9 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
     let shardCount: Int
     /// Owner of each slot, below `shardCount`. Never freed, never changed.
     private let owners: UnsafePointer<UInt16>
-    /// CRC16 of each single byte.
-    private let crcTable: UnsafePointer<UInt16>
+    /// Eight tables of 256: table k has the CRC16 of each single byte with k zero bytes behind it, so that eight bytes
+    /// are looked up independently of each other.
+    private let crcTables: UnsafePointer<UInt16>
 
     /// Even ranges: shard 0 owns the first slots.
     init(shardCount: Int) {
@@ -19,13 +20,15 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
         let owners = UnsafeMutablePointer<UInt16>.allocate(capacity: Self.slotCount)
         for slot in 0..<Self.slotCount { owners[slot] = UInt16(slot * shardCount / Self.slotCount) }
         self.owners = UnsafePointer(owners)
-        let table = UnsafeMutablePointer<UInt16>.allocate(capacity: 256)
+        let tables = UnsafeMutablePointer<UInt16>.allocate(capacity: 8 * 256)
         for byte in 0..<256 {
             var crc = UInt16(byte) << 8
-            for _ in 0..<8 { crc = crc & 0x8000 != 0 ? crc << 1 ^ 0x1021 : crc << 1 }
-            table[byte] = crc
+            for table in 0..<8 {
+                for _ in 0..<8 { crc = crc & 0x8000 != 0 ? crc << 1 ^ 0x1021 : crc << 1 }
+                tables[table * 256 + byte] = crc
+            }
         }
-        crcTable = UnsafePointer(table)
+        crcTables = UnsafePointer(tables)
     }
 
     /// The shard that owns `key`.
@@ -39,24 +42,54 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
     /// CRC16 of the hash tag, or of the whole key when there is none: what lies between the first `{` and the first `}`
     /// behind it, if that is not empty.
     func slot(of key: ByteView) -> Int {
+        let open = firstIndex(of: UInt8(ascii: "{"), in: key)
+        return Int(crc16(open == key.count ? key : tagged(key, open))) & (Self.slotCount &- 1)
+    }
+
+    /// What of a key with `{` at `open` is hashed.
+    @inline(never)
+    private func tagged(_ key: ByteView, _ open: Int) -> ByteView {
+        let rest = ByteView(key.base + open + 1, key.count &- open &- 1)
+        let length = firstIndex(of: UInt8(ascii: "}"), in: rest)
+        return length == 0 || length == rest.count ? key : ByteView(rest.base, length)
+    }
+
+    /// `bytes.count` when there is none.
+    @inline(__always)
+    private func firstIndex(of byte: UInt8, in bytes: ByteView) -> Int {
         var index = 0
-        while index < key.count && key[index] != UInt8(ascii: "{") { index &+= 1 }
-        if index < key.count {
-            let start = index &+ 1
-            var end = start
-            while end < key.count && key[end] != UInt8(ascii: "}") { end &+= 1 }
-            if end < key.count && end > start {
-                return Int(crc16(ByteView(key.base + start, end &- start))) & (Self.slotCount &- 1)
-            }
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
+        while index &+ 8 <= bytes.count {
+            // A byte of `word` is zero where it is found; the lowest found one is exact, those above may be wrong.
+            let word = (bytes.base + index).loadUnaligned(as: UInt64.self).littleEndian ^ pattern
+            let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+            if zeros != 0 { return index &+ zeros.trailingZeroBitCount / 8 }
+            index &+= 8
         }
-        return Int(crc16(key)) & (Self.slotCount &- 1)
+        while index < bytes.count && bytes[index] != byte { index &+= 1 }
+        return index
     }
 
     /// CRC-16/XMODEM: polynomial 0x1021, initial value 0.
     func crc16(_ bytes: ByteView) -> UInt16 {
         var crc: UInt16 = 0
-        for index in 0..<bytes.count {
-            crc = crc << 8 ^ crcTable[Int(UInt8(truncatingIfNeeded: crc >> 8) ^ bytes[index])]
+        var index = 0
+        let tables = crcTables
+        while index &+ 8 <= bytes.count {
+            // First byte highest, so that the running CRC lies over the first two.
+            let word = (bytes.base + index).loadUnaligned(as: UInt64.self).bigEndian ^ UInt64(crc) << 48
+            let upper =
+                tables[1792 &+ Int(word >> 56)] ^ tables[1536 &+ Int(word >> 48 & 0xff)]
+                ^ tables[1280 &+ Int(word >> 40 & 0xff)] ^ tables[1024 &+ Int(word >> 32 & 0xff)]
+            let lower =
+                tables[768 &+ Int(word >> 24 & 0xff)] ^ tables[512 &+ Int(word >> 16 & 0xff)]
+                ^ tables[256 &+ Int(word >> 8 & 0xff)] ^ tables[Int(word & 0xff)]
+            crc = upper ^ lower
+            index &+= 8
+        }
+        while index < bytes.count {
+            crc = crc << 8 ^ tables[Int(UInt8(truncatingIfNeeded: crc >> 8) ^ bytes[index])]
+            index &+= 1
         }
         return crc
     }
