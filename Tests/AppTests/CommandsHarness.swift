@@ -193,7 +193,7 @@ final class CommandTestControl: ServerControl, @unchecked Sendable {
 
     override func publish(_ config: Config) {
         server.published.publish(config)
-        server.shards.forEach { $0.takeConfig() }
+        server.shards.dropFirst().forEach { $0.takeConfig() }
     }
     override func rewriteConfigFile() -> String? { rewriteError }
     override func shutDown() { shutdowns += 1 }

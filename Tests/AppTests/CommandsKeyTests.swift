@@ -83,6 +83,8 @@ import Testing
         s.expect("EXPIREAT k 9223372036854776", "-ERR invalid expire time in 'expireat' command\r\n")
         s.expect("PEXPIREAT k 9223372036854775807", ":1\r\n")
         s.expect("PEXPIRETIME k", ":9223372036854775807\r\n")
+        s.expect("EXPIRETIME k", ":9223372036854776\r\n")
+        s.expect("EXPIRE k 10 \"a\\x00b\"", "-ERR Unsupported option a\r\n")
         s.expect("PERSIST k", ":1\r\n")
         s.expect("TTL k", ":-1\r\n")
     }

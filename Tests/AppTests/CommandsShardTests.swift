@@ -68,7 +68,8 @@ import Testing
     }
 
     @Test func everyShardSeesAChangedConfig() {
-        clients[0].expect("CONFIG SET timeout 7", "+OK\r\n")
+        clients[1].expect("CONFIG SET timeout 7", "+OK\r\n")
+        clients[1].expect("CONFIG GET timeout", "*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n")
         clients[2].expect("CONFIG GET timeout", "*2\r\n$7\r\ntimeout\r\n$1\r\n7\r\n")
     }
 }

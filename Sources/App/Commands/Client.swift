@@ -33,7 +33,7 @@ func clientSetinfoCommand(_ c: inout CommandContext) {
     guard isValidClientAttribute(value) else {
         return c.reply.error(composing: {
             $0.append("ERR ")
-            $0.append(attribute)
+            $0.append(printable(attribute))
             $0.append(" cannot contain spaces, newlines or special characters.")
         })
     }
@@ -145,6 +145,13 @@ enum ClientType {
     }
 }
 
+/// What C prints of a word: up to its first NUL byte.
+func printable(_ word: ByteView) -> ByteView {
+    var count = 0
+    while count < word.count && word[count] != 0 { count += 1 }
+    return ByteView(word.base, count)
+}
+
 /// Why the arguments of a command were refused. Both steps of a command on all shards find the same.
 enum Refusal: Error {
     case text(StaticString)
@@ -167,7 +174,7 @@ extension CommandContext {
     mutating func replyQuoting(_ text: StaticString, _ word: ByteView) {
         reply.error(composing: {
             $0.append("\(text) '")
-            $0.append(word)
+            $0.append(printable(word))
             $0.append("'")
         })
     }

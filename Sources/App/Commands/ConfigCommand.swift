@@ -26,6 +26,8 @@ func configSetCommand(_ c: inout CommandContext) {
     case .failure(let error): c.reply.error(error.text)
     case .success(let changed):
         c.shard.control.publish(changed)
+        // The others see it from their next turn on; for this shard the next command may be of the same turn.
+        c.shard.takeConfig()
         c.reply.ok()
     }
 }

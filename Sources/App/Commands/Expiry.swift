@@ -55,7 +55,8 @@ private func replyDeadline(_ c: inout CommandContext, inSeconds: Bool, from base
     guard let entry = c.lookupRead(c.arguments[1]) else { return c.reply.integer(-2) }
     guard entry.expireAt >= 0 else { return c.reply.integer(-1) }
     let left = max(0, entry.expireAt &- base)
-    c.reply.integer(inSeconds ? (left &+ 500) / 1000 : left)
+    // Unsigned: the farthest deadline must not overflow.
+    c.reply.integer(inSeconds ? Int64((left.magnitude &+ 500) / 1000) : left)
 }
 
 /// PERSIST key: 1 when there was a deadline to remove.
@@ -117,7 +118,7 @@ extension CommandContext {
             } else {
                 reply.error(composing: {
                     $0.append("ERR Unsupported option ")
-                    $0.append(word)
+                    $0.append(printable(word))
                 })
                 return nil
             }

@@ -36,12 +36,16 @@ extension SessionPump {
             return open
         }
         let reply = context.reply
-        context.reply = ReplyWriter(nullSink.begin(), sink: nullSink, isRESP3: session.isRESP3)
-        let wasOff = state.pointee.flags.contains(.replyOff)
+        let span = nullSink.begin()
+        context.reply = ReplyWriter(span, sink: nullSink, isRESP3: session.isRESP3)
         let open = runChecked(&context, session)
+        let end = context.reply.finish()
         context.reply = reply
-        // CLIENT REPLY ON is answered although replies were off when it came.
-        if wasOff && !state.pointee.flags.contains(.replyOff) { context.reply.ok() }
+        // CLIENT REPLY ON and RESET are answered although replies were off when they came. Both answers are short.
+        if !session.dropsReplies {
+            context.reply.append(span.cursor, end - span.cursor)
+            context.reply.isRESP3 = session.isRESP3
+        }
         session.commandEnded()
         return open
     }

@@ -96,6 +96,12 @@ extension SessionPump {
         let state = session.state
         guard let parked = state.pointee.parked else { return true }
         state.pointee.parked = nil
+        // The command before it may have ended the session (CLIENT KILL of its own client).
+        guard state.pointee.flags.isDisjoint(with: .ending) else {
+            shard.requests.free(parked)
+            finishIfIdle(session)
+            return false
+        }
         let stream = state.pointee.stream
         var context = shard.context(session, sink: sink, span: sink.begin(stream))
         context.arguments = parked.pointee.argumentList
