@@ -242,6 +242,16 @@ import Testing
         s.expect("STRLEN k", ":10\r\n")
     }
 
+    @Test func stringsAreNoLongerThanArguments() {
+        s.expect("CONFIG SET proto-max-bulk-len 1048576", "+OK\r\n")
+        s.expect("SETRANGE k 1048575 ab", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n")
+        s.expect("SETRANGE k 1048575 a", ":1048576\r\n")
+        s.expect("APPEND k a", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n")
+        s.expect("APPEND k \"\"", ":1048576\r\n")
+        s.expect("STRLEN k", ":1048576\r\n")
+        s.expect("CONFIG SET proto-max-bulk-len 536870912", "+OK\r\n")
+    }
+
     @Test func nullsInRESP3() {
         s.run("HELLO 3")
         s.expect("GET none", "_\r\n")

@@ -90,14 +90,12 @@ func setrangeCommand(_ c: inout CommandContext) {
 extension CommandContext {
     fileprivate mutating func replyEmptyBulk() { reply.bulk(ByteView(arguments[0].base, 0)) }
 
-    /// False after replying that a string would become too long. Both numbers are >= 0.
+    /// False after replying that a string would become too long: longer than an argument may be, as in Redis. Both
+    /// numbers are >= 0.
     fileprivate mutating func requireLength(_ count: Int64, plus more: Int64) -> Bool {
         let (sum, overflow) = count.addingReportingOverflow(more)
-        if !overflow && sum <= maximumStringLength { return true }
+        if !overflow && sum <= Int64(shard.limits.protoMaxBulkLength) { return true }
         reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
         return false
     }
-
-    /// Redis bounds strings by its limit on a single argument.
-    private var maximumStringLength: Int64 { 512 << 20 }
 }
