@@ -158,16 +158,13 @@ extension Stack {
         return nil
     }
 
-    /// Sends FIN after all committed bytes. Received text still comes. Once is enough.
+    /// Sends FIN after all committed bytes. Received text still comes. Once is enough. Before the connection is
+    /// established FIN waits for that, as committed bytes do.
     public func shutdown(_ c: TCPConnection) {
         let b = c.block
         guard !b.pointee.flags.contains(.finQueued) else { return }
         b.pointee.flags.insert(.finQueued)
-        if b.pointee.state == .synSent {
-            destroy(b)
-        } else {
-            touch(b)
-        }
+        touch(b)
     }
 
     /// Ends the connection now, with RST if the peer knows of it. No event follows; the user still frees it.
@@ -197,6 +194,11 @@ extension Stack {
             return
         }
         b.pointee.flags.insert(.released)
+        if b.pointee.state == .synSent, b.pointee.backlog == 0 {
+            // RFC 9293 3.10.4: nobody waits for anything.
+            destroy(b)
+            return
+        }
         b.pointee.orphanUntil = now &+ Self.orphanTime
         armTimer(b, b.pointee.orphanUntil)
         // Dropped text no longer takes window.

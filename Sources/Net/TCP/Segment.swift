@@ -98,12 +98,13 @@ extension Stack {
         return nil
     }
 
-    /// An ACK by itself, now; with SACK blocks when there are gaps.
+    /// An ACK by itself, now; with SACK blocks when there are gaps. Its sequence number is sndMax: after a timeout sndNxt
+    /// lies before what the peer has got, and two peers who both fell back would take each other's ACKs for old ones.
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return }
         let payload = pool.address(frame) + Self.payloadOffset
         guard b.pointee.oooHead != .none, b.pointee.flags.contains(.sackPermitted) else {
-            emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndNxt, flags: .ack)
+            emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndMax, flags: .ack)
             return
         }
         // 40 bytes of options at most: 12 of timestamps leave room for three blocks.
@@ -113,7 +114,7 @@ extension Stack {
             b, tcp + (TCPSegment.minimumHeader &+ options), limit: options == 0 ? 4 : 3)
         let headerLength = TCPSegment.minimumHeader &+ options &+ sack
         writeTCP(
-            tcp, b, sequence: b.pointee.sndNxt, flags: .ack, headerLength: headerLength, window: advertiseWindow(b))
+            tcp, b, sequence: b.pointee.sndMax, flags: .ack, headerLength: headerLength, window: advertiseWindow(b))
         if options != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
         acknowledgementLeft(b)
         launch(b, frame, tcp, count: headerLength)
@@ -173,7 +174,7 @@ extension Stack {
         guard let frame = controlFrame() else { return }
         statistics.tcpResetsSent &+= 1
         let payload = pool.address(frame) + Self.payloadOffset
-        emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndNxt, flags: [.rst, .ack])
+        emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndMax, flags: [.rst, .ack])
     }
 
     /// RST that answers an unacceptable ACK (RFC 9293 3.5.2, group 2): <SEQ=SEG.ACK><CTL=RST>.

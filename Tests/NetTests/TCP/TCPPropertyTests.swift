@@ -41,7 +41,13 @@ import Testing
         #expect(done, "seed \(seed): not done, \(there) \(back)")
         let whole = there.received == back.message && back.received == there.message
         #expect(whole, "seed \(seed)")
-        if !done { dump(pair) }
+        if !done || !whole { dump(pair) }
+        if !whole {
+            for (got, sent) in [(there.received, back.message), (back.received, there.message)] {
+                let first = zip(got, sent).enumerated().first { $0.element.0 != $0.element.1 }
+                print("↳ got \(got.count) of \(sent.count), first difference at \(first?.offset ?? -1)")
+            }
+        }
         pair.expectClean()
     }
 }
