@@ -23,6 +23,8 @@ final class Conversation {
     /// Timestamps are put on every segment when set.
     var timestamp: UInt32?
     var timestampEcho: UInt32 = 0
+    /// The remote answers for its address; off where the test plays that part.
+    var answersARP = true
     /// The accepted (or opened) connection.
     var connection: TCPConnection!
     /// Frames that left and were not looked at.
@@ -68,6 +70,19 @@ final class Conversation {
     }
 
     private func collect() {
+        takeFrames()
+        guard answersARP else { return }
+        let requests = sent.filter { $0[12] == 8 && $0[13] == 6 && $0[21] == 1 }
+        sent.removeAll { $0[12] == 8 && $0[13] == 6 && $0[21] == 1 }
+        if !requests.isEmpty {
+            input(
+                arp(
+                    .reply, sender: Self.remoteAddress, Self.remoteMAC, target: Self.localAddress,
+                    to: Self.localMAC))
+        }
+    }
+
+    private func takeFrames() {
         while let d = stack.transmitQueue.pop() {
             let bytes = UnsafeRawBufferPointer(start: pool.address(d.frame) + Int(d.offset), count: Int(d.length))
             sent.append([UInt8](bytes))
