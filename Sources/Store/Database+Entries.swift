@@ -5,12 +5,14 @@ import Runtime
 extension Database {
     // MARK: memory
 
+    @inline(__always)
     private func allocate(_ size: Int) -> UnsafeMutableRawPointer {
         guard let memory = malloc(Footprint.usable(size)) else { fatalError("out of memory") }
         state.pointee.shared.pointee.usedMemory &+= Footprint.bytes(size)
         return memory
     }
 
+    @inline(__always)
     private func free(_ memory: UnsafeMutableRawPointer, _ size: Int) {
         state.pointee.shared.pointee.usedMemory &-= Footprint.bytes(size)
         Glibc.free(memory)
@@ -31,6 +33,7 @@ extension Database {
 
     /// An entry with its key; what follows is the caller's to write. `count` is the embedded value's length, nil for a
     /// separate value.
+    @inline(__always)
     private func makeShell(_ key: ByteView, timerSlot: Bool, embedded count: Int?) -> Entry {
         let long = key.count >= Entry.longKey
         let size =

@@ -90,6 +90,10 @@ import Testing
                 model[key]?.expireAt = -1
             case 17:
                 fixture.turn(after: Nanoseconds(entropy.next(below: 50_000_000)), budget: entropy.next(below: 20))
+            case 18 where entropy.chance(0.02):
+                database.removeAll()
+                model = [:]
+                #expect(database.count == 0 && database.expiresCount == 0)
             default:
                 fixture.keyspace.incrementalWork(budget: entropy.next(below: 30))
             }
