@@ -198,7 +198,7 @@ private struct Seat<L: Link>: @unchecked Sendable {
         let stack = makeStack(&entropy, now: clock.monotonic)
         let kernel = listeners.isEmpty ? nil : KernelStack(listeners: listeners, keepalive: config.tcpKeepalive)
         let keyspace = Keyspace(
-            databases: config.databases, hashKey: (entropy.next(), entropy.next()), monotonic: clock.monotonic,
+            databases: config.databases, hashKey: Entropy.systemSecret(), monotonic: clock.monotonic,
             unix: clock.unixMilliseconds)
         let state = ShardState(
             id: id, mesh: mesh, keyspace: keyspace, published: published, control: control,

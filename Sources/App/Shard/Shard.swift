@@ -65,7 +65,7 @@ final class Shard<L: Link, C: Clock> {
             work = inbound.drain() || work
             work = pump.resume() || work
         }
-        timers()
+        work = timers() || work
         if !state.pendingClose.isEmpty { pump.closePending() }
         work = transmit() || work
         if state.shardCount > 1 { state.outbound.publish() }
@@ -98,17 +98,18 @@ final class Shard<L: Link, C: Clock> {
         return pump.serveKernel()
     }
 
-    private func timers() {
+    private func timers() -> Bool {
         if hasLink {
             streams.stack!.advanceTimers(now: state.monotonic)
             pump.serveStack()
         }
-        state.expireKeys()
+        let more = state.tendKeys()
         if state.monotonic >= nextCron {
             nextCron = state.monotonic + .milliseconds(100)
             streams.linkStatistics = link?.statistics
             pump.cron()
         }
+        return more
     }
 
     private func transmit() -> Bool {

@@ -86,9 +86,11 @@ final class ShardState {
         limits = config.limits
     }
 
-    /// Keys whose deadline has passed, in small budgets, and the growth of tables that nobody touches.
-    func expireKeys() {
+    /// Keys whose deadline has passed, tables that grow or shrink, and what FLUSHALL left to be freed, in small budgets.
+    /// True while there is more: the shard must not sleep over it.
+    func tendKeys() -> Bool {
         keyspace.expireDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: 64)
+        return keyspace.incrementalWork(budget: 256)
     }
 
     // MARK: executing
