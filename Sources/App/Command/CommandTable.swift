@@ -61,7 +61,18 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
     /// The entry of a top-level command. O(1).
     func find(_ name: ByteView) -> UnsafePointer<CommandEntry>? {
         let head = Self.head(name)
-        var index = Self.hash(head, name.count)
+        let index = Self.hash(head, name.count)
+        let slot = slots + index
+        if slot.pointee.head == head && Int(slot.pointee.length) == name.count && !slot.pointee.needsCompare {
+            return entries + Int(slot.pointee.entry)
+        }
+        return slot.pointee.head == 0 ? nil : probe(name, head, index)
+    }
+
+    /// The whole search, from slot `start` on.
+    @inline(never)
+    private func probe(_ name: ByteView, _ head: UInt64, _ start: Int) -> UnsafePointer<CommandEntry>? {
+        var index = start
         while true {
             let slot = slots + index
             if slot.pointee.head == head && Int(slot.pointee.length) == name.count {

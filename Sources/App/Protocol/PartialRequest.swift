@@ -72,6 +72,10 @@ struct PartialRequest {
     /// The chain of `RequestScratch`.
     var nextSpare: UnsafeMutablePointer<PartialRequest>?
 
+    /// Bytes of memory that grow with what a client sends, without the blocks: many short arguments cost more than
+    /// their bytes.
+    var heldBytes: Int { buffer.count &+ recordedCount &* MemoryLayout<RecordedArgument>.stride }
+
     /// Takes over arguments `first..<parser.count`, which are views into `base...`.
     mutating func record(_ views: UnsafeMutablePointer<ByteView>, from first: Int, base: UnsafeRawPointer) {
         reserveRecorded(parser.count)

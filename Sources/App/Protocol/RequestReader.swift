@@ -140,7 +140,7 @@ struct RequestReader: BitwiseCopyable {
                 continue
             }
             let taken = bytesToTake(feed.rest, request)
-            if request.pointee.buffer.count &+ taken > scratch.state.pointee.maximumBuffered {
+            if request.pointee.heldBytes &+ taken > scratch.state.pointee.maximumBuffered {
                 fail(&feed, ProtocolError(kind: .queryBufferLimit), scratch)
                 return nil
             }
