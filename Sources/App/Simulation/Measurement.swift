@@ -38,6 +38,7 @@ public struct Measurement {
     private static func settle(_ server: SimulatedServer, _ client: SimulatedClient) -> Int {
         var turns = 0
         while true {
+            server.wire.advance(now: server.clock.monotonic)
             _ = client.turn(now: server.clock.monotonic)
             if client.isSettled { return turns }
             server.clock.advance(by: .microseconds(10))

@@ -25,6 +25,7 @@ public final class SimulatedServer {
         var entropy = Entropy(seed: seed)
         let clock = ManualClock()
         wire = MemoryWire(entropy: Entropy(seed: entropy.next()), faults: faults, now: clock.monotonic)
+        wire.isDeferred = true
         mesh = Mesh(shardCount: count)
         let published = RCUPublished(config)
         control = SimulatedControl(published)

@@ -11,9 +11,14 @@ public final class MemoryLink: Link {
     let hardwareRaw: UInt64
     /// Of the links with this hardware address, the one attached first: it gets what has no flow.
     private(set) lazy var isFirstQueue = wire?.isFirst(self) ?? true
-    private weak var wire: MemoryWire?
+    /// nil after `close`. The wire must outlive its links, or they be closed before.
+    private unowned(unsafe) var wire: MemoryWire?
     /// Arrived, not yet taken by `receive`.
     private let arrived = FrameQueue(capacity: 1024)
+    /// Handed over by `transmit` and not yet on the wire; on the wire and not yet given back by `reclaim`. Used when the
+    /// wire is deferred: the transmit and completion rings of a device.
+    private let sending = FrameQueue(capacity: 1024)
+    private let sent = FrameQueue(capacity: 1024)
     /// Room for headers before the received frame, as devices leave it.
     private static let headroom = 64
 
@@ -25,7 +30,11 @@ public final class MemoryLink: Link {
         self.mtu = mtu
     }
 
-    deinit { arrived.deallocate() }
+    deinit {
+        arrived.deallocate()
+        sending.deallocate()
+        sent.deallocate()
+    }
 
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
         var taken = 0
@@ -37,23 +46,57 @@ public final class MemoryLink: Link {
     }
 
     public func transmit(from queue: FrameQueue) -> Int {
+        guard let wire else { return drop(queue) }
+        if wire.isDeferred { return post(queue) }
         var taken = 0
         while let d = queue.pop() {
             let bytes = UnsafeRawBufferPointer(start: pool.address(d.frame) + Int(d.offset), count: Int(d.length))
             statistics.transmittedFrames += 1
             statistics.transmittedBytes += UInt64(d.length)
-            wire?.carry(bytes, from: self)
+            wire.carry(bytes, from: self)
             pool.release(d.frame)
             taken += 1
         }
         return taken
     }
 
-    public func reclaim() {}
+    public func reclaim() {
+        while let d = sent.pop() { pool.release(d.frame) }
+    }
 
-    /// Leaves the wire; frames that arrived and were not received return to the pool.
+    /// Into the transmit ring.
+    private func post(_ queue: FrameQueue) -> Int {
+        var taken = 0
+        while sending.room > 0, let d = queue.pop() {
+            _ = sending.push(d)
+            statistics.transmittedBytes &+= UInt64(d.length)
+            taken &+= 1
+        }
+        statistics.transmittedFrames &+= UInt64(taken)
+        return taken
+    }
+
+    /// The device at work: what was posted goes on the wire, as far as there is room to say that it is done.
+    func send(over wire: MemoryWire) {
+        while sent.room > 0, let d = sending.pop() {
+            let start = pool.address(d.frame) + Int(d.offset)
+            wire.carry(UnsafeRawBufferPointer(start: start, count: Int(d.length)), from: self)
+            _ = sent.push(d)
+        }
+    }
+
+    /// A closed link takes frames and loses them.
+    private func drop(_ queue: FrameQueue) -> Int {
+        let count = queue.count
+        while let d = queue.pop() { pool.release(d.frame) }
+        return count
+    }
+
+    /// Leaves the wire; frames that arrived and were not received return to the pool, and those posted.
     public func close() {
         while let d = arrived.pop() { pool.release(d.frame) }
+        while let d = sending.pop() { pool.release(d.frame) }
+        reclaim()
         wire?.detach(self)
         wire = nil
     }

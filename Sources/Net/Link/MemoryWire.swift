@@ -23,6 +23,9 @@ public final class MemoryWire {
     }
     /// May be changed at any time; frames already on the wire are not touched.
     public var faults: Faults
+    /// `transmit` only posts frames, as to a device's ring: they go on the wire at the next `advance`, and return to
+    /// their pool at the `reclaim` after that. Otherwise they are on the wire, and back, when `transmit` returns.
+    public var isDeferred = false
     private var entropy: Entropy
     private var now: Nanoseconds
     private var links: [MemoryLink] = []
@@ -56,6 +59,7 @@ public final class MemoryWire {
     /// Delivers the frames that are due and makes `now` the time of later transmissions.
     public func advance(now: Nanoseconds) {
         if now > self.now { self.now = now }
+        if isDeferred { for link in links { link.send(over: self) } }
         while let first = inFlight.first, first.due <= self.now {
             removeFirst()
             first.bytes.withUnsafeBytes { deliver($0, from: first.source) }
