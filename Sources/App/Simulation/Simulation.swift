@@ -79,8 +79,9 @@ public struct Simulation {
     }
 
     private func leak() -> String? {
-        // The last frames are on the wire; the turn after the next gives them back.
-        for _ in 0..<2 {
+        // The last frames may still be on the wire, and what they cause.
+        for _ in 0..<20 {
+            server.clock.advance(by: .milliseconds(10))
             server.wire.advance(now: server.clock.monotonic)
             _ = server.turn()
             for client in clients { _ = client.turn(now: server.clock.monotonic) }
