@@ -31,8 +31,16 @@ struct AgeList {
     }
 
     mutating func remove(_ b: Block) {
-        if let previous = b.pointee.agePrevious { previous.pointee.ageNext = b.pointee.ageNext } else { oldest = b.pointee.ageNext }
-        if let next = b.pointee.ageNext { next.pointee.agePrevious = b.pointee.agePrevious } else { newest = b.pointee.agePrevious }
+        if let previous = b.pointee.agePrevious {
+            previous.pointee.ageNext = b.pointee.ageNext
+        } else {
+            oldest = b.pointee.ageNext
+        }
+        if let next = b.pointee.ageNext {
+            next.pointee.agePrevious = b.pointee.agePrevious
+        } else {
+            newest = b.pointee.agePrevious
+        }
         b.pointee.agePrevious = nil
         b.pointee.ageNext = nil
         count -= 1

@@ -76,7 +76,9 @@ import Testing
         let t = Conversation()
         t.establish()
         let text = ramp(100)
-        for (from, to) in [(50, 60), (40, 55), (58, 70), (45, 65), (30, 80), (20, 30), (10, 25), (10, 12), (90, 100), (75, 95)] {
+        for (from, to) in [
+            (50, 60), (40, 55), (58, 70), (45, 65), (30, 80), (20, 30), (10, 25), (10, 12), (90, 100), (75, 95),
+        ] {
             t.send(.ack, seq: 1 + from, ack: 1, Array(text[from..<to]))
             t.expect(.ack, seq: 1, ack: 1)
         }

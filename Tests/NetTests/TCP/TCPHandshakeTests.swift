@@ -44,7 +44,8 @@ import Testing
         #expect(parsed.windowScale == 14)
     }
 
-    @Test(arguments: [[2, 0], [2, 1, 5], [2, 200, 5, 180], [8, 10, 1], [255], [3], [2, 3, 4], [1, 1, 1, 8]] as [[UInt8]])
+    @Test(
+        arguments: [[2, 0], [2, 1, 5], [2, 200, 5, 180], [8, 10, 1], [255], [3], [2, 3, 4], [1, 1, 1, 8]] as [[UInt8]])
     func malformedOptionsAreIgnored(_ options: [UInt8]) {
         let parsed = options.withUnsafeBytes { SynOptions($0.baseAddress!, from: 0, to: $0.count) }
         #expect(parsed == SynOptions())

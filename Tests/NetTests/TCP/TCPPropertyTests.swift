@@ -52,7 +52,7 @@ import Testing
     }
 }
 
-private func dump(_ pair: Pair) {
+func dump(_ pair: Pair) {
     for host in [pair.a, pair.b] {
         let counters = Mirror(reflecting: host.stack.statistics).children.compactMap { child in
             (child.value as? UInt64).flatMap { $0 == 0 ? nil : "\(child.label ?? "") \($0)" }

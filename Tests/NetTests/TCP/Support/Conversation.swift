@@ -30,7 +30,10 @@ final class Conversation {
     /// Frames that left and were not looked at.
     private var sent: [[UInt8]] = []
 
-    init(frames: Int = 512, seed: UInt64 = 1, resolved: Bool = true, _ change: (inout Stack.Configuration) -> Void = { _ in }) {
+    init(
+        frames: Int = 512, seed: UInt64 = 1, resolved: Bool = true,
+        _ change: (inout Stack.Configuration) -> Void = { _ in }
+    ) {
         var configuration = Stack.Configuration(
             hardwareAddress: Self.localMAC, address: Self.localAddress, prefixLength: 24)
         configuration.timestamps = false
@@ -198,7 +201,8 @@ final class Conversation {
         #expect(segment.flags.subtracting(.psh) == flags, sourceLocation: location)
         #expect(Int(Int32(bitPattern: segment.sequence &- localISS)) == seq, "seq", sourceLocation: location)
         if let ack {
-            #expect(Int(Int32(bitPattern: segment.acknowledgement &- remoteISS)) == ack, "ack", sourceLocation: location)
+            #expect(
+                Int(Int32(bitPattern: segment.acknowledgement &- remoteISS)) == ack, "ack", sourceLocation: location)
         }
         if let text { #expect(segment.text == text, sourceLocation: location) }
         if let window { #expect(Int(segment.window) == window, "window", sourceLocation: location) }
@@ -286,4 +290,6 @@ final class Conversation {
     }
 }
 
-func ramp(_ count: Int, from start: Int = 0) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: ($0 + start) &* 7 >> 1) } }
+func ramp(_ count: Int, from start: Int = 0) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: ($0 + start) &* 7 >> 1) }
+}

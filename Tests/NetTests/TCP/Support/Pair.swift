@@ -17,7 +17,10 @@ final class Pair {
         let stack: Stack
         private let burst = FrameQueue(capacity: 256)
 
-        init(_ wire: MemoryWire, _ number: UInt8, frames: Int, now: Nanoseconds, _ change: (inout Stack.Configuration) -> Void) {
+        init(
+            _ wire: MemoryWire, _ number: UInt8, frames: Int, now: Nanoseconds,
+            _ change: (inout Stack.Configuration) -> Void
+        ) {
             pool = FramePool(count: frames)
             var configuration = Stack.Configuration(
                 hardwareAddress: MACAddress(bits: 0x0200_0000_0000 | UInt64(number)),
@@ -53,9 +56,11 @@ final class Pair {
         [wire.nextDeadline, a.stack.nextDeadline, b.stack.nextDeadline].compactMap { $0 }.min()
     }
 
-    /// Turns until `done`, `limit` of virtual time or `maxTurns` have passed. True when done.
+    /// Turns until `done`, `limit` of virtual time or `maxTurns` have passed. True when done. Time jumps to the next
+    /// deadline, by `maxStep` at most: users that wait for nothing but turns need one.
     func run(
-        for limit: Nanoseconds, maxTurns: Int = 20_000, serveA: (Stack) -> Void, serveB: (Stack) -> Void,
+        for limit: Nanoseconds, maxTurns: Int = 20_000, maxStep: Nanoseconds = .max, serveA: (Stack) -> Void,
+        serveB: (Stack) -> Void,
         until done: () -> Bool
     ) -> Bool {
         let end = now + limit
@@ -67,7 +72,7 @@ final class Pair {
             if now >= end { return false }
             // Frames may have arrived without delay; otherwise time goes on to the next event.
             now += 20_000
-            if let deadline = nextDeadline, deadline > now { now = min(deadline, end) }
+            if let deadline = nextDeadline, deadline > now { now = min(deadline, end, now + min(maxStep, end)) }
         }
         return false
     }

@@ -38,7 +38,7 @@ final class StreamUser {
         }
     }
 
-    private func write(_ stack: Stack, _ c: TCPConnection) {
+    func write(_ stack: Stack, _ c: TCPConnection) {
         while written < toSend.count, !paused {
             let span = stack.outputSpan(c)
             let n = min(span.room, toSend.count - written)
