@@ -6,8 +6,11 @@ import re
 
 WIDTH, ROW, MARGIN, CHARACTER = 1400, 17, 10, 6.6
 
-# A stack with one of these in it is a thread asleep or on its way there; what is below is of no interest.
-IDLE = re.compile(r"^(do_sys_poll|__x64_sys_ppoll|__x64_sys_poll|__poll|ppoll|epoll_wait|do_epoll_wait|do_futex)$")
+# A stack with one of these in it is a thread with nothing to do; what is below is of no interest.
+IDLE = {
+    "idle: asleep": re.compile(r"^(do_sys_poll|__x64_sys_ppoll|__x64_sys_poll|__?poll|ppoll|do_futex)$"),
+    "idle: looks again": re.compile(r"^(__)?sched_yield$"),
+}
 
 # What a frame belongs to, by its shared object or by its name, and that part's colour.
 PARTS = [
@@ -37,8 +40,9 @@ def fold(text):
             if not found:
                 continue
             name = re.sub(r"\+0x[0-9a-f]+$", "", found[1]).strip().replace(";", ":")
-            if IDLE.match(name):
-                frames.append("idle: asleep")
+            idle = next((label for label, pattern in IDLE.items() if pattern.match(name)), None)
+            if idle:
+                frames.append(idle)
                 break
             if name != "[unknown]" or (frames and not frames[-1].startswith("[unknown]")):
                 frames.append(f"{name}\t{found[2]}")

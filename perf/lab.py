@@ -58,7 +58,9 @@ class Lab:
                self.server)
             sh("ip", "-n", self.client, "addr", "add", CLIENT_ADDRESS + "/24", "dev", "client0")
             for name, interface in ((self.client, "client0"), (self.server, "server0")):
-                self.inside(name, "sysctl", "-qw", f"net.ipv6.conf.{interface}.disable_ipv6=1", check=False)
+                # No pacing, whatever this machine is set to. (A namespace may not choose cubic where the host does not.)
+                for setting in ("net.ipv4.tcp_congestion_control=reno", f"net.ipv6.conf.{interface}.disable_ipv6=1"):
+                    self.inside(name, "sysctl", "-qw", setting, check=False)
                 sh("ip", "-n", name, "link", "set", interface, "up")
         except BaseException:
             self.__exit__()
@@ -109,6 +111,11 @@ class Lab:
             return [*base, "--bind", SERVER_ADDRESS]
         interface = "aputap0" if contender == "tap" else "server0"
         return [*base, "--interface", interface, "--address", SERVER_ADDRESS + "/24", "--bind", ""]
+
+    def cpu_seconds(self):
+        """What the server has used, in user space and in the kernel (a peer's receive work on a veth included)."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         if self.process is None:
