@@ -29,6 +29,17 @@ class Network(ServerTest):
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection((self.server.host, 1), timeout=5)
 
+    def test_packets_go_through_our_stack(self):
+        with self.client() as client:
+            before = self.info(client, "network")
+            for _ in range(100):
+                client.call("PING")
+            after = self.info(client, "network")
+        for name in ("frames_received", "tcp_segments_received", "link_received_frames"):
+            self.assertGreaterEqual(int(after[name]) - int(before[name]), 100, name)
+        expected = "xdp" if self.configuration.link == "auto" else self.configuration.link
+        self.assertIn(expected, after["link"])
+
     def interface(self):
         names = self.server.namespace.interfaces()
         return next(name for name in ("client0", "apus0", "aputap0") if name in names)
@@ -48,6 +59,7 @@ class Network(ServerTest):
         address = socket.inet_aton(self.server.host)
         with self.client() as client, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
             wire.bind((name, 0))
+            before = self.info(client, "network")
             for i in range(4000):
                 frame = broken_frame(randomness, own, theirs, address, self.server.port)
                 try:
@@ -57,6 +69,10 @@ class Network(ServerTest):
                 if i % 200 == 0:
                     self.assertEqual(client.call("SET", "k", i), "OK")
                     self.assertEqual(client.call("GET", "k"), str(i).encode())
+            after = self.info(client, "network")
+        for cause in ("arp_malformed", "ipv4_malformed", "ipv4_bad_checksum", "ipv4_fragments", "tcp_malformed",
+                      "tcp_bad_checksum", "icmp_malformed"):
+            self.assertGreater(int(after[cause]), int(before[cause]), cause)
         self.tool("ping", "-n", "-c", 1, "-W", 2, self.server.host)
 
 
