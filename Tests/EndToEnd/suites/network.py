@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import struct
+import time
 
 from suites.base import ServerTest
 
@@ -34,7 +35,9 @@ class Network(ServerTest):
             before = self.info(client, "network")
             for _ in range(100):
                 client.call("PING")
-            after = self.info(client, "network")
+            for _ in range(3):  # the link's counters are taken ten times a second
+                time.sleep(0.15)
+                after = self.info(client, "network")
         for name in ("frames_received", "tcp_segments_received", "link_received_frames"):
             self.assertGreaterEqual(int(after[name]) - int(before[name]), 100, name)
         expected = "xdp" if self.configuration.link == "auto" else self.configuration.link
@@ -70,8 +73,8 @@ class Network(ServerTest):
                     self.assertEqual(client.call("SET", "k", i), "OK")
                     self.assertEqual(client.call("GET", "k"), str(i).encode())
             after = self.info(client, "network")
-        for cause in ("arp_malformed", "ipv4_malformed", "ipv4_bad_checksum", "ipv4_fragments", "tcp_malformed",
-                      "tcp_bad_checksum", "icmp_malformed"):
+        for cause in ("ipv4_malformed", "ipv4_bad_checksum", "ipv4_fragments", "tcp_malformed", "tcp_bad_checksum",
+                      "icmp_bad_checksum"):
             self.assertGreater(int(after[cause]), int(before[cause]), cause)
         self.tool("ping", "-n", "-c", 1, "-W", 2, self.server.host)
 
