@@ -63,7 +63,7 @@ private struct KillFilter {
     }
 
     func fits(_ session: Session, _ c: CommandContext) -> Bool {
-        if !session.state.pointee.flags.isDisjoint(with: [.closeNow, .left]) { return false }
+        if !session.state.pointee.flags.isDisjoint(with: [.closeNow, .left, .refused]) { return false }
         if sparesCaller && session.id == c.clientID { return false }
         if id != 0 && session.id != id { return false }
         if let type, type != .normal { return false }

@@ -43,7 +43,7 @@ func clientListPart(_ c: inout CommandContext) {
     guard let selection = try? ClientSelection(c.arguments) else { return }
     var walk = c.shard.sessions.first
     while let session = walk {
-        let isGone = session.state.pointee.flags.contains(.left)
+        let isGone = !session.state.pointee.flags.isDisjoint(with: [.left, .refused])
         if !isGone && selection.includes(session, c.arguments) {
             let line = session.infoLine(now: c.shard.monotonic, c.shard.streams) + "\n"
             c.replyPart(session.id)

@@ -103,7 +103,7 @@ struct DatabaseReport: BitwiseCopyable {
 func infoPart(_ c: inout CommandContext) {
     let shard = c.shard
     let report = ShardReport(
-        statistics: shard.statistics, clients: UInt64(shard.sessions.count),
+        statistics: shard.statistics, clients: UInt64(shard.sessions.count - shard.departed),
         clientMemory: UInt64(shard.sessions.footprint), keyMemory: UInt64(shard.keyspace.usedMemory),
         expiredKeys: shard.keyspace.expiredKeys, network: shard.networkReport())
     withUnsafeBytes(of: report) { c.reply.append($0.baseAddress!, $0.count) }

@@ -38,7 +38,7 @@ struct SessionState: BitwiseCopyable {
     var extras: UnsafeMutablePointer<ClientExtras>?
     /// Monotonic. `createdAt <= lastInteraction`.
     var createdAt: Nanoseconds
-    /// Monotonic instant of the last bytes received: CLIENT LIST's idle, and the directive `timeout`.
+    /// Monotonic instant of the last bytes received, or seen to be taken: CLIENT LIST's idle, and the directive `timeout`.
     var lastInteraction: Nanoseconds
     /// Both ends of the connection; all zero for a client without one (tests).
     var remote: Endpoint
@@ -46,7 +46,7 @@ struct SessionState: BitwiseCopyable {
     /// `.none` exactly when the session has left (`SessionFlags.left`) or never had one (tests).
     var stream = Stream.none
     var reader = RequestReader()
-    /// A command that waits for those under way, copied out of the received data; at most one.
+    /// A command that waits for those under way or for credit, copied out of the received data; at most one.
     var parked: UnsafeMutablePointer<RemoteRequest>?
     /// Commands under way at other shards; a fan-out counts one.
     var outstanding: UInt16 = 0
@@ -55,6 +55,12 @@ struct SessionState: BitwiseCopyable {
     var flags: SessionFlags
     /// 0..<databases; changed by SELECT and RESET.
     var database: UInt16
+    /// The protocol error that is replied once nothing is under way; then the stream is ended.
+    var refusal: ProtocolError?
+    /// The low bits of the output not yet taken at the last look, to see whether the client reads (`SessionPump.cron`).
+    var backlogSeen: UInt32 = 0
+    /// Since when the output is beyond the soft limit, in tenths of a second of the monotonic clock; 0: it is not.
+    var softSince: UInt32 = 0
     /// The last command's or subcommand's `CommandEntry.number`; `noCommand` before the first.
     var lastCommand: Int16
     /// 2 or 3; changed by HELLO and RESET.
@@ -108,6 +114,9 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     /// The peer has ended its direction.
     static let endOfStream = SessionFlags(rawValue: 2048)
 
+    /// Not among those that `maxclients` counts: it was refused because of that.
+    static let refused = SessionFlags(rawValue: 4096)
+
     /// No further command is executed.
     static let ending: SessionFlags = [.closeAfterReply, .closeNow]
     /// The stream is ended when nothing is under way.
@@ -118,5 +127,6 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     /// What RESET keeps.
     static let survivingReset: SessionFlags = [
         .closeAfterReply, .closeNow, .authenticated, .left, .queued, .shutDown, .endOfStream,
+        .refused,
     ]
 }

@@ -32,7 +32,7 @@ extension SessionPump {
         guard state.pointee.outstanding == 0 else { return parkUnresolved(&context, session) }
         guard session.dropsReplies else {
             let open = runChecked(&context, session)
-            session.commandEnded()
+            if state.pointee.parked == nil { session.commandEnded() }
             return open
         }
         let reply = context.reply
@@ -44,9 +44,10 @@ extension SessionPump {
         // CLIENT REPLY ON and RESET are answered although replies were off when they came. Both answers are short.
         if !session.dropsReplies {
             context.reply.append(span.cursor, end - span.cursor)
-            context.reply.isRESP3 = session.isRESP3
         }
-        session.commandEnded()
+        context.reply.isRESP3 = session.isRESP3
+        // A parked command comes again, and its reply is still not wanted then.
+        if state.pointee.parked == nil { session.commandEnded() }
         return open
     }
 

@@ -62,7 +62,7 @@ extension SessionPump {
             enqueue(session)
             return park(command, &context, session)
         }
-        let request = shard.requests.make(command: command, arguments: context.arguments, origin: shard.id)
+        let request = takeRetried(command) ?? copy(command, context.arguments)
         prepare(request, session)
         request.pointee.session = session
         shard.outbound.send(request, to: owner)
@@ -81,9 +81,22 @@ extension SessionPump {
     /// The command waits, copied out of the received data, until the session's commands under way are done (or until
     /// there is credit, if the session is queued for that).
     private func park(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session) -> Bool {
-        session.state.pointee.parked = shard.requests.make(
-            command: command, arguments: context.arguments, origin: shard.id)
+        session.state.pointee.parked = takeRetried(command) ?? copy(command, context.arguments)
         return false
+    }
+
+    /// The request that holds the present command's arguments already, if it was parked: they may be large.
+    private func takeRetried(_ command: UnsafePointer<CommandEntry>) -> UnsafeMutablePointer<RemoteRequest>? {
+        guard let request = retried else { return nil }
+        retried = nil
+        request.pointee.command = command
+        return request
+    }
+
+    private func copy(
+        _ command: UnsafePointer<CommandEntry>, _ arguments: Arguments
+    ) -> UnsafeMutablePointer<RemoteRequest> {
+        shard.requests.make(command: command, arguments: arguments, origin: shard.id)
     }
 
     /// The same for a command that was not even looked up: it is when it is tried again.
@@ -105,9 +118,13 @@ extension SessionPump {
         let stream = state.pointee.stream
         var context = shard.context(session, sink: sink, span: sink.begin(stream))
         context.arguments = parked.pointee.argumentList
+        retried = parked
         let open = run(&context, session)
         streams.commit(stream, context.reply.finish())
-        shard.requests.free(parked)
+        // Neither sent nor parked again.
+        if let retried { shard.requests.free(retried) }
+        retried = nil
+        checkBacklog(session)
         if !open { finishIfIdle(session) }
         return open
     }
@@ -140,7 +157,7 @@ extension SessionPump {
         let fanOut = FanOut.make(
             command: command, arguments: arguments, session: session, isSilent: session.dropsReplies, shard: shard)
         for peer in 0..<shard.shardCount {
-            guard let part = keys ? keyPart(command, arguments, owner: peer) : allPart(command, arguments) else {
+            guard let part = keys ? keyPart(command, arguments, owner: peer) : copy(command, arguments) else {
                 continue
             }
             prepare(part, session)
@@ -155,13 +172,10 @@ extension SessionPump {
             }
         }
         precondition(fanOut.pointee.remaining > 0, "a fan-out to this shard alone")
+        shard.statistics.commandsProcessed &+= 1
         state.pointee.outstanding = 1
         state.pointee.outstandingShard = SessionState.manyShards
         return true
-    }
-
-    private func allPart(_ command: UnsafePointer<CommandEntry>, _ arguments: Arguments) -> UnsafeMutablePointer<RemoteRequest>? {
-        shard.requests.make(command: command, arguments: arguments, origin: shard.id)
     }
 
     /// The command with only those keys that `owner` owns; nil when there are none.
@@ -177,13 +191,12 @@ extension SessionPump {
             count &+= 1
         }
         guard count > first else { return nil }
-        return shard.requests.make(
-            command: command, arguments: Arguments(base: views, count: count), origin: shard.id)
+        return copy(command, Arguments(base: views, count: count))
     }
 
     /// The only shard does its part and combines it at once.
     private func runAlone(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session) -> Bool {
-        let part = shard.requests.make(command: command, arguments: context.arguments, origin: shard.id)
+        let part = copy(command, context.arguments)
         prepare(part, session)
         part.pointee.kind = .part
         shard.execute(part, sink: partSink)

@@ -16,13 +16,14 @@ final class SessionPump {
     /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
     /// (`SessionFlags.queued`).
     private var resumable: [Session] = []
+    /// While a parked command is tried again: the request that holds it. Who makes use of it takes it.
+    var retried: UnsafeMutablePointer<RemoteRequest>?
     private var resuming: [Session] = []
 
     init(shard: ShardState, streams: Streams) {
         self.shard = shard
         self.streams = streams
-        scratch = RequestScratch(
-            maximumBulkLength: shard.limits.protoMaxBulkLength, maximumBuffered: shard.limits.queryBuffer)
+        scratch = shard.scratch
         sink = StreamSink(streams: streams)
         resumable.reserveCapacity(256)
         resuming.reserveCapacity(256)
@@ -79,12 +80,16 @@ final class SessionPump {
         let session = shard.sessions.add(
             remote: remote, local: local, authenticated: !shard.limits.requiresPassword, now: shard.monotonic)
         session.state.pointee.stream = stream
-        shard.statistics.connectionsReceived &+= 1
         if shard.mesh.clientOpened() > shard.limits.maxClients {
+            // Its place is free for others although it may take its time to go.
+            shard.mesh.clientClosed()
+            shard.departed += 1
             shard.statistics.rejectedConnections &+= 1
             write(session) { $0.error("ERR max number of clients reached") }
-            session.state.pointee.flags.insert(.closeAfterReply)
+            session.state.pointee.flags.formUnion([.closeAfterReply, .refused])
             finishIfIdle(session)
+        } else {
+            shard.statistics.connectionsReceived &+= 1
         }
         return session
     }
@@ -105,8 +110,8 @@ final class SessionPump {
     /// Executes what the session has received, until nothing whole is left or it must wait for another shard.
     func service(_ session: Session) {
         let state = session.state
-        state.pointee.lastInteraction = shard.monotonic
         guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
+        state.pointee.lastInteraction = shard.monotonic
         guard state.pointee.parked == nil else { return }
         let stream = state.pointee.stream
         // No output memory is asked for before there is a command: half a request must not hold a frame.
@@ -128,23 +133,20 @@ final class SessionPump {
             streams.consume(stream, state.pointee.reader.finish(&feed, scratch))
             if feed.error != nil {
                 if begun { streams.commit(stream, context.reply.finish()) }
-                refuse(feed.error!, session)
-                return finishIfIdle(session)
+                shard.statistics.protocolErrors &+= 1
+                // Behind the replies of commands under way.
+                state.pointee.refusal = feed.error
+                state.pointee.flags.insert(.closeAfterReply)
+                return discardInput(session)
             }
         }
         if begun {
             streams.commit(stream, context.reply.finish())
-            if shard.limits.output.normal.hard > 0 { checkBacklog(session) }
+            checkBacklog(session)
         }
-        if !state.pointee.flags.isDisjoint(with: .finishing) { finishIfIdle(session) }
-    }
-
-    @inline(never)
-    private func refuse(_ error: ProtocolError, _ session: Session) {
-        shard.statistics.protocolErrors &+= 1
-        // Replies of commands under way come first; the error is not worth waiting for them.
-        if session.state.pointee.outstanding == 0 { write(session) { error.write(to: &$0) } }
-        session.state.pointee.flags.insert(.closeAfterReply)
+        guard state.pointee.flags.isDisjoint(with: .finishing) else {
+            return state.pointee.flags.isDisjoint(with: .ending) ? finishIfIdle(session) : discardInput(session)
+        }
     }
 
     /// A session that ends reads no more commands, but its window must not stay closed on the peer's last bytes.
@@ -167,6 +169,7 @@ final class SessionPump {
         guard !flags.isDisjoint(with: .finishing), !flags.contains(.shutDown),
             state.pointee.outstanding == 0, state.pointee.parked == nil
         else { return }
+        if let refusal = state.pointee.refusal, !session.dropsReplies { write(session) { refusal.write(to: &$0) } }
         state.pointee.flags.insert(.shutDown)
         streams.shutdown(state.pointee.stream)
     }
@@ -187,8 +190,11 @@ final class SessionPump {
             shard.requests.free(parked)
             state.pointee.parked = nil
         }
+        if !state.pointee.flags.contains(.refused) {
+            shard.mesh.clientClosed()
+            shard.departed += 1
+        }
         state.pointee.flags.insert(.left)
-        shard.mesh.clientClosed()
         removeIfFree(session)
     }
 
@@ -197,12 +203,20 @@ final class SessionPump {
         guard state.pointee.flags.contains(.left), state.pointee.outstanding == 0,
             !state.pointee.flags.contains(.queued)
         else { return }
+        shard.departed -= 1
         shard.sessions.remove(session)
     }
 
-    private func checkBacklog(_ session: Session) {
+    @inline(__always)
+    func checkBacklog(_ session: Session) {
         let limit = shard.limits.output.normal.hard
         guard limit > 0, streams.backlog(session.state.pointee.stream) > limit else { return }
+        condemn(session)
+    }
+
+    @inline(never)
+    private func condemn(_ session: Session) {
+        guard !session.state.pointee.flags.contains(.closeNow) else { return }
         shard.statistics.outputLimitCloses &+= 1
         session.state.pointee.flags.insert(.closeNow)
         shard.pendingClose.append(session.id)
@@ -246,7 +260,10 @@ final class SessionPump {
                 session, sink: silent ? nullSink : sink, span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
             context.arguments = fanOut.pointee.whole.pointee.argumentList
             shard.combine(fanOut.pointee.command, replies.views, &context)
-            if !silent { streams.commit(state.pointee.stream, context.reply.finish()) }
+            if !silent {
+                streams.commit(state.pointee.stream, context.reply.finish())
+                checkBacklog(session)
+            }
             replies.free()
         }
         FanOut.free(fanOut, shard: shard)
@@ -298,25 +315,58 @@ final class SessionPump {
         closePending()
         shard.statistics.rate.sample(commands: shard.statistics.commandsProcessed, now: shard.monotonic)
         let timeout = shard.limits.idleTimeout
-        let lingering = Nanoseconds.seconds(10)
+        let soft = shard.limits.output.normal.soft
         var walk = shard.sessions.first
         while let session = walk {
             walk = shard.sessions.next(after: session)
-            let idle = shard.monotonic - session.state.pointee.lastInteraction
             let flags = session.state.pointee.flags
             if flags.contains(.left) { continue }
-            if (flags.contains(.shutDown) && idle > lingering) || (timeout > 0 && idle > timeout) { abort(session) }
+            // Most often nobody asks for this, and the connections' memory is not touched.
+            guard timeout > 0 || soft > 0 || flags.contains(.shutDown) else { continue }
+            let backlog = streams.backlog(session.state.pointee.stream)
+            noteProgress(session, backlog)
+            let idle = shard.monotonic - session.state.pointee.lastInteraction
+            let isOver = flags.contains(.shutDown) && backlog == 0 && idle > .seconds(10)
+            if isOver || (timeout > 0 && idle > timeout) {
+                abort(session)
+            } else if soft > 0 {
+                checkSoftLimit(session, backlog)
+            }
+        }
+        closePending()
+    }
+
+    /// A client that takes its output is not idle.
+    private func noteProgress(_ session: Session, _ backlog: Int) {
+        let seen = UInt32(truncatingIfNeeded: backlog)
+        guard seen != session.state.pointee.backlogSeen else { return }
+        session.state.pointee.backlogSeen = seen
+        session.state.pointee.lastInteraction = shard.monotonic
+    }
+
+    /// Beyond the soft limit for its number of seconds without a break.
+    private func checkSoftLimit(_ session: Session, _ backlog: Int) {
+        let limit = shard.limits.output.normal
+        let tenths = UInt32(truncatingIfNeeded: shard.monotonic / .milliseconds(100))
+        if backlog <= limit.soft {
+            session.state.pointee.softSince = 0
+        } else if session.state.pointee.softSince == 0 {
+            session.state.pointee.softSince = max(1, tenths)
+        } else if Int(tenths &- session.state.pointee.softSince) > limit.softSeconds * 10 {
+            condemn(session)
         }
     }
 
-    /// Sessions that CLIENT KILL or the output limit has condemned. By id: one may be gone already.
+    /// Sessions that CLIENT KILL or an output limit has condemned. One walk: there may be many, and by their ids each
+    /// would need its own.
     func closePending() {
         guard !shard.pendingClose.isEmpty else { return }
-        for id in shard.pendingClose {
-            if let session = shard.sessions.find(id: id), !session.state.pointee.flags.contains(.left) {
-                abort(session)
-            }
-        }
         shard.pendingClose.removeAll(keepingCapacity: true)
+        var walk = shard.sessions.first
+        while let session = walk {
+            walk = shard.sessions.next(after: session)
+            let flags = session.state.pointee.flags
+            if flags.contains(.closeNow) && !flags.contains(.left) { abort(session) }
+        }
     }
 }

@@ -64,9 +64,10 @@ final class Inbound {
         defer { block.deallocate() }
         let header = block.load(as: HandedFrame.self)
         let count = Int(header.count)
-        // A shard without a queue of the device has no connections: the frame goes on.
+        // A shard without a queue of the device has no connections: the frame goes on. If this was the last shard, the
+        // next one that has a stack answers; there is one, because the frame came in somewhere.
         guard let stack = streams.stack, let pool else {
-            return passOn(ByteView(block + HandedFrame.headerSize, count), hops: Int(header.hopsLeft))
+            return passOn(ByteView(block + HandedFrame.headerSize, count), hops: max(1, Int(header.hopsLeft)))
         }
         guard let frame = pool.allocate() else { return }
         let offset = 128

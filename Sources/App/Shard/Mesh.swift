@@ -56,6 +56,7 @@ struct Mesh: @unchecked Sendable {
 
     /// How many clients there are now, this one included.
     func clientOpened() -> Int { Int(apus_fetch_add_u64(counters, 1)) + 1 }
+    var clients: Int { Int(apus_load_acquire_u64(counters)) }
     func clientClosed() { _ = apus_fetch_add_u64(counters, UInt64.max) }
 
     func shardStarted() { _ = apus_fetch_add_u64(counters + 8, 1) }

@@ -62,7 +62,11 @@ final class Shard<L: Link, C: Clock> {
         var work = receive()
         work = pollKernel() || work
         if state.shardCount > 1 {
-            work = inbound.drain() || work
+            if inbound.drain() {
+                work = true
+                // A reply to CONFIG SET may have come: what its client said behind it sees what was set.
+                state.refreshConfig()
+            }
             work = pump.resume() || work
         }
         work = timers() || work

@@ -15,6 +15,8 @@ final class ShardState {
     let mesh: Mesh
     let outbound: Outbound
     let requests: RemoteRequestPool
+    /// For reading requests; its limits are those of `limits`.
+    let scratch: RequestScratch
     /// What the server is configured to be, for all shards.
     let published: RCUPublished<Config>
     /// This turn's `published.current`.
@@ -34,8 +36,11 @@ final class ShardState {
     /// There is no core without a shard: clients on this machine need the idle time of ours.
     var sharesCore = false
     var statistics = ShardStatistics()
-    /// Ids of sessions that are to be closed at the next opportunity (CLIENT KILL, output limit).
+    /// Ids of sessions that are to be closed at the next opportunity (CLIENT KILL, output limit); each has the flag
+    /// `closeNow`.
     var pendingClose: [UInt64] = []
+    /// Sessions in `sessions` that are no clients any more: left, or refused.
+    var departed = 0
 
     init(
         id: Int, mesh: Mesh, keyspace: Keyspace, published: RCUPublished<Config>, control: ServerControl,
@@ -56,6 +61,7 @@ final class ShardState {
         requests = RemoteRequestPool()
         config = published.current
         limits = config.limits
+        scratch = RequestScratch(maximumBulkLength: limits.protoMaxBulkLength, maximumBuffered: limits.queryBuffer)
         streams.kernel?.keepalive = config.tcpKeepalive
     }
 
@@ -84,6 +90,10 @@ final class ShardState {
     func takeConfig() {
         config = published.current
         limits = config.limits
+        scratch.state.pointee.maximumBulkLength = limits.protoMaxBulkLength
+        scratch.state.pointee.maximumBuffered = limits.queryBuffer
+        streams.kernel?.keepalive = config.tcpKeepalive
+        streams.stack?.setKeepalive(limits.tcpKeepalive)
     }
 
     /// Keys whose deadline has passed, tables that grow or shrink, and what FLUSHALL left to be freed, in small budgets.
@@ -111,7 +121,8 @@ final class ShardState {
             reply: ReplyWriter(sink.begin(request), sink: sink, isRESP3: request.pointee.isRESP3),
             database: keyspace.database(Int(request.pointee.database)), shard: self, session: nil,
             clientID: request.pointee.clientID)
-        statistics.commandsProcessed &+= 1
+        // A fan-out counts once, where it begins.
+        if request.pointee.fanOut == nil { statistics.commandsProcessed &+= 1 }
         let id = request.pointee.command.pointee.id
         switch request.pointee.kind {
         case .whole: App.execute(id, &context)

@@ -4,7 +4,8 @@ import Runtime
 /// A host on the simulated wire with one connection to the server: our own TCP as active opener. It sends the requests
 /// it is given and compares every byte that comes back with what it was told to expect.
 public final class SimulatedClient {
-    public let stack: Stack
+    /// Until `deallocate`.
+    public private(set) var stack: Stack!
     public let pool: FramePool
     private let link: MemoryLink
     private let burst: FrameQueue
@@ -22,6 +23,10 @@ public final class SimulatedClient {
     /// Keeps what arrives instead of comparing it: for tests that look at replies themselves.
     public var keepsReplies = false
     public private(set) var replies: [UInt8] = []
+    /// A client that does not read lets its window close. Reads everything once it is set again.
+    public var isReading = true
+    /// As if its cable were cut: it neither sends nor receives.
+    public var isSilent = false
 
     public init(number: Int, wire: MemoryWire, entropy: Entropy, frames: Int = 2048, now: Nanoseconds) {
         pool = FramePool(count: frames)
@@ -36,6 +41,8 @@ public final class SimulatedClient {
 
     /// After the wire has delivered its last frame.
     public func deallocate() {
+        // It gives its frames back.
+        stack = nil
         burst.deallocate()
         pool.deallocate()
     }
@@ -54,6 +61,16 @@ public final class SimulatedClient {
     /// Ends our direction once everything is sent.
     public func close() { wantsClose = true }
 
+    /// Ends the connection with RST, whatever is under way.
+    public func abort() {
+        guard let connection else { return }
+        stack.abort(connection)
+        stack.free(connection)
+        self.connection = nil
+        unsent = []
+        isClosed = true
+    }
+
     /// Everything sent was answered.
     public var isSettled: Bool { unsent.isEmpty && verified == expected.count }
 
@@ -64,6 +81,7 @@ public final class SimulatedClient {
 
     /// Receives, verifies, sends. Whether there was anything to do.
     public func turn(now: Nanoseconds) -> Bool {
+        guard !isSilent else { return false }
         link.reclaim()
         var work = link.receive(into: burst, limit: 64) > 0
         if !burst.isEmpty { stack.input(burst, now: now) }
@@ -71,15 +89,19 @@ public final class SimulatedClient {
         while let ready = stack.nextEvent() {
             work = true
             let events = stack.takeEvents(ready)
-            if events.contains(.readable) { receive(ready) }
+            if events.contains(.readable), isReading { receive(ready) }
             if events.contains(.endOfStream) { isClosed = true }
             if events.contains(.closed) {
+                receive(ready)
                 stack.free(ready)
                 connection = nil
                 isClosed = true
             }
         }
-        if let connection { work = write(connection) || work }
+        if let connection {
+            if isReading { receive(connection) }
+            work = write(connection) || work
+        }
         stack.output(now: now)
         if !stack.transmitQueue.isEmpty { work = link.transmit(from: stack.transmitQueue) > 0 || work }
         return work

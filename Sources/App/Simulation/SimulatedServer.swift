@@ -88,6 +88,7 @@ public final class SimulatedServer {
     public var liveConnections: Int { shards.reduce(0) { $0 + ($1.state.streams.stack?.liveConnections ?? 0) } }
     public var liveSessions: Int { shards.reduce(0) { $0 + $1.state.sessions.count } }
     public var requestsUnderWay: Int { shards.reduce(0) { $0 + $1.state.requests.liveCount } }
+    public var partialRequests: Int { shards.reduce(0) { $0 + $1.pump.scratch.state.pointee.partialCount } }
     public var freeFrames: Int { pools.reduce(0) { $0 + $1.freeCount } }
     public var allFrames: Int { pools.reduce(0) { $0 + $1.count } }
     public var commandsProcessed: UInt64 { shards.reduce(0) { $0 + $1.state.statistics.commandsProcessed } }

@@ -21,7 +21,7 @@ public final class Stack {
     /// With `strayHandling`: frames of flows this stack does not know, and ARP frames after they were handled. The
     /// caller owns the reference, copies the frame into other shards' pools for their `inputStray`, and releases it.
     public let strays: FrameQueue
-    public let configuration: Configuration
+    public private(set) var configuration: Configuration
     public let pool: FramePool
     public internal(set) var statistics = StackStatistics()
 
@@ -95,6 +95,9 @@ public final class Stack {
         blocks.deallocate()
         scratch.deallocate()
     }
+
+    /// For connections that are established from now on, and those that have it already. 0 turns it off.
+    public func setKeepalive(_ keepalive: Nanoseconds) { configuration.keepalive = keepalive }
 
     @inline(__always) func begin(_ now: Nanoseconds) {
         if now != self.now || nowMilliseconds == 0 {
