@@ -37,8 +37,9 @@ import Testing
             for _ in 0..<50 { for key in keys { s.say(client, "GET \(key)") } }
             client.close()
             s.run(.milliseconds(100))
-            #expect(s.heard(client) == String(repeating: "+OK\r\n", count: shards)
-                + String(repeating: "$1\r\nv\r\n", count: 50 * shards))
+            #expect(
+                s.heard(client) == String(repeating: "+OK\r\n", count: shards)
+                    + String(repeating: "$1\r\nv\r\n", count: 50 * shards))
             #expect(client.isClosed)
             s.run(.seconds(1))
             #expect(s.leak() == nil)
@@ -163,7 +164,8 @@ import Testing
         let s = Scenario()
         let client = s.connect(on: 0)
         let (mine, other) = (s.key(of: 0), s.key(of: 1))
-        let heard = s.ask(client, "GET \(other)\nHELLO 3\nGET \(other)\nGET \(mine)\nHELLO 2\nGET \(other)\nGET \(mine)")
+        let heard = s.ask(
+            client, "GET \(other)\nHELLO 3\nGET \(other)\nGET \(mine)\nHELLO 2\nGET \(other)\nGET \(mine)")
         #expect(heard.hasPrefix("$-1\r\n%7\r\n"))
         #expect(heard.contains("*0\r\n_\r\n_\r\n*14\r\n"))
         #expect(heard.hasSuffix("*0\r\n$-1\r\n$-1\r\n"))
@@ -174,7 +176,8 @@ import Testing
         let client = s.connect(on: 0)
         let other = s.key(of: 1)
         let heard = s.ask(
-            client, "SET \(other) a\nSELECT 5\nGET \(other)\nSET \(other) b\nSELECT 0\nGET \(other)\nSELECT 5\nGET \(other)")
+            client,
+            "SET \(other) a\nSELECT 5\nGET \(other)\nSET \(other) b\nSELECT 0\nGET \(other)\nSELECT 5\nGET \(other)")
         #expect(heard == "+OK\r\n+OK\r\n$-1\r\n+OK\r\n+OK\r\n$1\r\na\r\n+OK\r\n$1\r\nb\r\n")
     }
 
@@ -182,8 +185,9 @@ import Testing
         let s = Scenario()
         for shard in 0..<2 {
             let client = s.connect(on: shard)
-            #expect(s.ask(client, "CONFIG SET timeout 7\(shard)\nCONFIG GET timeout") ==
-                "+OK\r\n*2\r\n$7\r\ntimeout\r\n$2\r\n7\(shard)\r\n")
+            #expect(
+                s.ask(client, "CONFIG SET timeout 7\(shard)\nCONFIG GET timeout")
+                    == "+OK\r\n*2\r\n$7\r\ntimeout\r\n$2\r\n7\(shard)\r\n")
             #expect(s.ask(s.connect(on: 1 - shard), "CONFIG GET timeout").hasSuffix("7\(shard)\r\n"))
         }
     }

@@ -28,7 +28,9 @@ extension SessionPump {
         }
     }
 
-    private func runHere(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session) -> Bool {
+    private func runHere(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session)
+        -> Bool
+    {
         guard session.state.pointee.outstanding == 0 else { return park(command, &context, session) }
         shard.statistics.commandsProcessed &+= 1
         execute(command.pointee.id, &context)
@@ -80,7 +82,9 @@ extension SessionPump {
 
     /// The command waits, copied out of the received data, until the session's commands under way are done (or until
     /// there is credit, if the session is queued for that).
-    private func park(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session) -> Bool {
+    private func park(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session)
+        -> Bool
+    {
         session.state.pointee.parked = takeRetried(command) ?? copy(command, context.arguments)
         return false
     }
@@ -195,7 +199,9 @@ extension SessionPump {
     }
 
     /// The only shard does its part and combines it at once.
-    private func runAlone(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session) -> Bool {
+    private func runAlone(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session)
+        -> Bool
+    {
         let part = copy(command, context.arguments)
         prepare(part, session)
         part.pointee.kind = .part

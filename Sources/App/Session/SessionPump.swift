@@ -257,7 +257,8 @@ final class SessionPump {
             let replies = PartReplies(fanOut, shardCount: shard.shardCount)
             let silent = fanOut.pointee.isSilent
             var context = shard.context(
-                session, sink: silent ? nullSink : sink, span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
+                session, sink: silent ? nullSink : sink,
+                span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
             context.arguments = fanOut.pointee.whole.pointee.argumentList
             shard.combine(fanOut.pointee.command, replies.views, &context)
             if !silent {

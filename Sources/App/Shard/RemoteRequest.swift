@@ -91,7 +91,9 @@ struct RemoteRequestPool {
     func deallocate() { slab.deallocate() }
 
     /// A request with a copy of `arguments`, and room for a reply.
-    func make(command: UnsafePointer<CommandEntry>, arguments: Arguments, origin: Int) -> UnsafeMutablePointer<RemoteRequest> {
+    func make(command: UnsafePointer<CommandEntry>, arguments: Arguments, origin: Int) -> UnsafeMutablePointer<
+        RemoteRequest
+    > {
         let raw = UnsafeMutableRawPointer(slab.allocate())
         var bytes = 0
         for index in 0..<arguments.count { bytes &+= arguments[index].count }
