@@ -213,6 +213,7 @@ struct LinkOwnershipTests {
 /// A recording link in front of a driver that loops frames back.
 struct PcapLinkTests {
     private final class Loop: Link {
+        var hasReceived: Bool { true }
         let pool = FramePool(count: 16)
         let hardwareAddress = MACAddress(bits: 1)
         let mtu = 1500

@@ -5,17 +5,18 @@ import Glibc
 enum AddressCheck {
     /// True if the kernel owns `address` on any interface: then it would answer in the stack's place.
     static func isLocal(_ address: IPv4Address) -> Bool {
-        let probe = socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard probe >= 0 else { return false }
-        defer { close(probe) }
-        var name = sockaddr_in()
-        name.sin_family = sa_family_t(AF_INET)
-        name.sin_addr.s_addr = address.bits.bigEndian
-        return withUnsafePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(probe, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
+        // Not by a trial bind: in a namespace without any address that succeeds for every address.
+        var first: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&first) == 0 else { return false }
+        defer { freeifaddrs(first) }
+        var walk = first
+        while let entry = walk {
+            walk = entry.pointee.ifa_next
+            guard let name = entry.pointee.ifa_addr, name.pointee.sa_family == sa_family_t(AF_INET) else { continue }
+            let bits = UnsafeRawPointer(name).load(as: sockaddr_in.self).sin_addr.s_addr
+            if UInt32(bigEndian: bits) == address.bits { return true }
         }
+        return false
     }
 
     /// Asks the network for `address` as RFC 5227, 2.1.1 says, with three probes, but waits 40 ms for each where the RFC

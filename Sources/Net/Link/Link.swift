@@ -17,6 +17,9 @@ public protocol Link: AnyObject {
     /// Moves up to `limit` received frames into `queue` (as far as it has room); returns how many.
     func receive(into queue: FrameQueue, limit: Int) -> Int
 
+    /// Whether `receive` would find something: a look at a ring, no system call. True where only a call could tell.
+    var hasReceived: Bool { get }
+
     /// Takes frames from the head of `queue` until it is empty or the device is full, and starts the device once.
     /// What was not taken stays in the queue. Returns how many were taken.
     func transmit(from queue: FrameQueue) -> Int

@@ -45,6 +45,8 @@ public final class MemoryLink: Link {
         return taken
     }
 
+    public var hasReceived: Bool { !arrived.isEmpty }
+
     public func transmit(from queue: FrameQueue) -> Int {
         guard let wire else { return drop(queue) }
         if wire.isDeferred { return post(queue) }

@@ -146,6 +146,11 @@ public final class PacketLink: Link {
         guard result == 0 else { throw .call("attach a packet filter", result) }
     }
 
+    public var hasReceived: Bool {
+        let slot = ring + receiveNext &* slotSize
+        return apus_load_acquire_u32(slot.assumingMemoryBound(to: UInt32.self)) & UInt32(TP_STATUS_USER) != 0
+    }
+
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
         let room = min(limit, queue.room)
         var count = 0

@@ -46,6 +46,8 @@ public final class PcapLink<Base: Link, Time: Clock>: Link {
         fwrite(base.pool.address(frame.frame) + Int(frame.offset), 1, length, file)
     }
 
+    public var hasReceived: Bool { base.hasReceived }
+
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
         let before = queue.count
         let count = base.receive(into: queue, limit: limit)

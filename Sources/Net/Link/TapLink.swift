@@ -71,6 +71,8 @@ public final class TapLink: Link {
         return interface
     }
 
+    public var hasReceived: Bool { true }
+
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
         let room = min(limit, queue.room)
         var count = 0

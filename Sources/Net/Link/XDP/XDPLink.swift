@@ -107,6 +107,8 @@ public final class XDPLink: Link {
         return Int(count)
     }
 
+    public var hasReceived: Bool { xsk_cons_nb_avail(socket.rx, 1) > 0 }
+
     public func transmit(from queue: FrameQueue) -> Int {
         let free = Int(xsk_prod_nb_free(socket.tx, UInt32(truncatingIfNeeded: queue.count)))
         let count = min(queue.count, free)
