@@ -15,15 +15,15 @@ public struct StreamEvents: OptionSet, BitwiseCopyable, Sendable {
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// A listener accepted this stream: first event of every passive stream.
-    public static let opened = StreamEvents(rawValue: 1)
+    @inlinable public static var opened: StreamEvents { StreamEvents(rawValue: 1) }
     /// There are bytes to read that the user has not been told of.
-    public static let readable = StreamEvents(rawValue: 2)
+    @inlinable public static var readable: StreamEvents { StreamEvents(rawValue: 2) }
     /// The backlog fell below half of what it was when it was last above the low-water mark: go on writing.
-    public static let writable = StreamEvents(rawValue: 4)
+    @inlinable public static var writable: StreamEvents { StreamEvents(rawValue: 4) }
     /// The peer has sent everything it will send (FIN). Bytes may still be unread.
-    public static let endOfStream = StreamEvents(rawValue: 8)
+    @inlinable public static var endOfStream: StreamEvents { StreamEvents(rawValue: 8) }
     /// Over: reset, timed out, or closed in both directions. The user must `free` it.
-    public static let closed = StreamEvents(rawValue: 16)
+    @inlinable public static var closed: StreamEvents { StreamEvents(rawValue: 16) }
 }
 
 /// Memory lent by a stream for output: write at `cursor`, never at or beyond `limit`, then `commit`.

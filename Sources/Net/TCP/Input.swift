@@ -80,7 +80,7 @@ extension Stack {
         if b.pointee.optionsLength != 0, segment.sequence <= b.pointee.lastAckSent {
             b.pointee.tsRecent = segment.timestampValue
         }
-        let window = UInt32(segment.window) << UInt32(b.pointee.sndScale)
+        let window = UInt32(segment.window) &<< UInt32(b.pointee.sndScale)
         let acked = segment.acknowledgement - b.pointee.sndUna
         let sameWindow = window == b.pointee.sndWnd
         b.pointee.sndWl1 = segment.sequence

@@ -220,7 +220,7 @@ extension Stack {
         else { return true }
         b.pointee.sndWl1 = segment.sequence
         b.pointee.sndWl2 = segment.acknowledgement
-        let window = UInt32(segment.window) << UInt32(b.pointee.sndScale)
+        let window = UInt32(segment.window) &<< UInt32(b.pointee.sndScale)
         if window == b.pointee.sndWnd { return true }
         updateSendWindow(b, window)
         return false

@@ -40,11 +40,9 @@ enum InternetChecksum {
 
     /// The sum folded to 16 bits, in memory order. 0xFFFF over data that includes a correct checksum field.
     @inline(__always) static func fold(_ sum: UInt64) -> UInt16 {
-        var s = (sum & 0xFFFF_FFFF) &+ (sum >> 32)
-        s = (s & 0xFFFF) &+ (s >> 16)
-        s = (s & 0xFFFF) &+ (s >> 16)
-        s = (s & 0xFFFF) &+ (s >> 16)
-        return UInt16(truncatingIfNeeded: s)
+        // Adding a word to itself with its halves swapped leaves the folded sum, carry included, in the upper half.
+        let high = UInt32(truncatingIfNeeded: (sum &+ (sum << 32 | sum >> 32)) >> 32)
+        return UInt16(truncatingIfNeeded: (high &+ (high << 16 | high >> 16)) >> 16)
     }
 
     /// What goes into the checksum field (memory order: store it raw) when the summed field was zero.

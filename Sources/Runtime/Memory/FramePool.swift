@@ -84,7 +84,7 @@ public struct FramePool: BitwiseCopyable {
 
     /// Takes a frame with one reference, or nil when none is free. Its chain and flags are cleared; the other fields are
     /// those of its last use.
-    @inlinable public func allocate() -> FrameID? {
+    @inlinable @inline(__always) public func allocate() -> FrameID? {
         let id = state.pointee.free
         guard id != .none else { return nil }
         let info = infos + Int(id)
@@ -97,10 +97,10 @@ public struct FramePool: BitwiseCopyable {
         return id
     }
 
-    @inlinable public func retain(_ id: FrameID) { infos[Int(id)].references &+= 1 }
+    @inlinable @inline(__always) public func retain(_ id: FrameID) { infos[Int(id)].references &+= 1 }
 
     /// Drops one reference; the last returns the frame to the pool.
-    @inlinable public func release(_ id: FrameID) {
+    @inlinable @inline(__always) public func release(_ id: FrameID) {
         let info = infos + Int(id)
         precondition(info.pointee.references > 0, "frame released twice")
         info.pointee.references &-= 1
@@ -111,8 +111,10 @@ public struct FramePool: BitwiseCopyable {
         }
     }
 
-    @inlinable public func address(_ id: FrameID) -> UnsafeMutableRawPointer { base + Int(UInt64(id) << shift) }
-    @inlinable public func info(_ id: FrameID) -> UnsafeMutablePointer<FrameInfo> { infos + Int(id) }
+    @inlinable @inline(__always) public func address(_ id: FrameID) -> UnsafeMutableRawPointer {
+        base + Int(truncatingIfNeeded: UInt64(id) &<< shift)
+    }
+    @inlinable @inline(__always) public func info(_ id: FrameID) -> UnsafeMutablePointer<FrameInfo> { infos + Int(id) }
 }
 
 /// One frame on its way between a link and the stack.
