@@ -12,7 +12,7 @@ import Runtime
 @frozen
 public struct StreamEvents: OptionSet, BitwiseCopyable, Sendable {
     public let rawValue: UInt8
-    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable @inline(__always) public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// A listener accepted this stream: first event of every passive stream.
     @inlinable public static var opened: StreamEvents { StreamEvents(rawValue: 1) }

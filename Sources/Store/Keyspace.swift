@@ -84,7 +84,10 @@ public struct Keyspace: BitwiseCopyable, @unchecked Sendable {
     /// work is left. One load when there is none.
     @discardableResult
     public func incrementalWork(budget: Int) -> Bool {
-        if state.pointee.pendingWork == 0 { return false }
+        state.pointee.pendingWork != 0 && work(budget: budget)
+    }
+
+    @inline(never) private func work(budget: Int) -> Bool {
         var left = budget
         for index in 0..<databaseCount where state.pointee.databases[index].old != nil && left > 0 {
             left &-= database(index).move(buckets: left, entries: left)

@@ -32,12 +32,11 @@ final class SessionPump {
     // MARK: events
 
     func serveStack() {
-        while let connection = streams.stack!.nextEvent() {
-            let events = streams.stack!.takeEvents(connection)
-            if let context = streams.stack!.context(connection) {
-                handle(events, Session(context))
+        while let ready = streams.stack!.takeReady() {
+            if let context = ready.context {
+                handle(ready.events, Session(context))
             } else {
-                greet(connection, events, streams.stack!)
+                greet(ready.connection, ready.events, streams.stack!)
             }
         }
     }

@@ -27,6 +27,8 @@ final class Shard<L: Link, C: Clock> {
     private let hasLink: Bool
     private let hasKernel: Bool
     private let streams: Streams
+    /// The stack of `streams`, which owns it: calls through this count no references.
+    private let stack: Unmanaged<Stack>?
     private let burst: FrameQueue
     private let inbound: Inbound
     /// A frame per turn more would only add latency to the first: the rest waits in the device's ring.
@@ -40,6 +42,7 @@ final class Shard<L: Link, C: Clock> {
     init(state: ShardState, link: L?, clock: C) {
         self.state = state
         streams = state.streams
+        stack = state.streams.stack.map { Unmanaged.passUnretained($0) }
         self.link = link
         self.clock = clock
         hasLink = link != nil
@@ -76,14 +79,15 @@ final class Shard<L: Link, C: Clock> {
         return work
     }
 
-    // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each.
+    // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each. Where that
+    // is not enough, `_withUnsafeGuaranteedRef` says that the object stays.
 
-    private func receive() -> Bool {
-        guard hasLink else { return false }
+    @inline(__always) private func receive() -> Bool {
+        guard let stack else { return false }
         link!.reclaim()
         let count = link!.receive(into: burst, limit: burstLimit)
         if count > 0 {
-            streams.stack!.input(burst, now: state.monotonic)
+            stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
             if state.shardCount > 1, !streams.stack!.strays.isEmpty {
                 inbound.handOver(streams.stack!.strays, pool: link!.pool)
             }
@@ -92,8 +96,9 @@ final class Shard<L: Link, C: Clock> {
         return count > 0
     }
 
-    private func pollKernel() -> Bool {
-        guard hasKernel else { return false }
+    @inline(__always) private func pollKernel() -> Bool { hasKernel && pollSockets() }
+
+    private func pollSockets() -> Bool {
         // An epoll_wait each turn would cost the packets' path more than the packets: without kernel clients once a
         // millisecond is enough, and a sleeping shard is woken by the descriptor itself.
         guard streams.kernel!.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
@@ -102,24 +107,26 @@ final class Shard<L: Link, C: Clock> {
         return pump.serveKernel()
     }
 
-    private func timers() -> Bool {
-        if hasLink {
-            streams.stack!.advanceTimers(now: state.monotonic)
-            pump.serveStack()
+    @inline(__always) private func timers() -> Bool {
+        if let stack {
+            stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
+            if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveStack() }
         }
         let more = state.tendKeys()
-        if state.monotonic >= nextCron {
-            nextCron = state.monotonic + .milliseconds(100)
-            streams.linkStatistics = link?.statistics
-            pump.cron()
-        }
+        if state.monotonic >= nextCron { cron() }
         return more
     }
 
-    private func transmit() -> Bool {
+    private func cron() {
+        nextCron = state.monotonic + .milliseconds(100)
+        streams.linkStatistics = link?.statistics
+        pump.cron()
+    }
+
+    @inline(__always) private func transmit() -> Bool {
         if hasKernel { streams.kernel!.output(now: state.monotonic) }
-        guard hasLink else { return false }
-        streams.stack!.output(now: state.monotonic)
+        guard let stack else { return false }
+        stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
         guard !streams.stack!.transmitQueue.isEmpty else { return false }
         return link!.transmit(from: streams.stack!.transmitQueue) > 0
     }

@@ -13,6 +13,8 @@ public final class SimulatedServer {
     public let wire: MemoryWire
     public let pools: [FramePool]
     private(set) var shards: [Shard<MemoryLink, ManualClock>]
+    /// `shards[0]`, without counting references: what is measured calls it.
+    let firstShard: Unmanaged<Shard<MemoryLink, ManualClock>>
     let mesh: Mesh
     private let control: SimulatedControl
 
@@ -52,6 +54,7 @@ public final class SimulatedServer {
         self.clock = clock
         self.pools = pools
         self.shards = shards
+        firstShard = .passUnretained(shards[0])
     }
 
     deinit {

@@ -13,6 +13,8 @@ public final class MemoryLink: Link {
     private(set) lazy var isFirstQueue = wire?.isFirst(self) ?? true
     /// nil after `close`. The wire must outlive its links, or they be closed before.
     private unowned(unsafe) var wire: MemoryWire?
+    /// The wire's `isDeferred`; false after `close`.
+    var isDeferred = false
     /// Arrived, not yet taken by `receive`.
     private let arrived = FrameQueue(capacity: 1024)
     /// Handed over by `transmit` and not yet on the wire; on the wire and not yet given back by `reclaim`. Used when the
@@ -37,19 +39,14 @@ public final class MemoryLink: Link {
     }
 
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
-        var taken = 0
-        while taken < limit, queue.room > 0, let d = arrived.pop() {
-            _ = queue.push(d)
-            taken += 1
-        }
-        return taken
+        queue.take(from: arrived, limit: limit)
     }
 
     public var hasReceived: Bool { !arrived.isEmpty }
 
     public func transmit(from queue: FrameQueue) -> Int {
+        if isDeferred { return post(queue) }
         guard let wire else { return drop(queue) }
-        if wire.isDeferred { return post(queue) }
         var taken = 0
         while let d = queue.pop() {
             let bytes = UnsafeRawBufferPointer(start: pool.address(d.frame) + Int(d.offset), count: Int(d.length))
@@ -68,12 +65,7 @@ public final class MemoryLink: Link {
 
     /// Into the transmit ring.
     private func post(_ queue: FrameQueue) -> Int {
-        var taken = 0
-        while sending.room > 0, let d = queue.pop() {
-            _ = sending.push(d)
-            statistics.transmittedBytes &+= UInt64(d.length)
-            taken &+= 1
-        }
+        let taken = sending.take(from: queue)
         statistics.transmittedFrames &+= UInt64(taken)
         return taken
     }
@@ -82,6 +74,7 @@ public final class MemoryLink: Link {
     func send(over wire: MemoryWire) {
         while sent.room > 0, let d = sending.pop() {
             let start = pool.address(d.frame) + Int(d.offset)
+            statistics.transmittedBytes &+= UInt64(d.length)
             wire.carry(UnsafeRawBufferPointer(start: start, count: Int(d.length)), from: self)
             _ = sent.push(d)
         }
@@ -101,6 +94,7 @@ public final class MemoryLink: Link {
         reclaim()
         wire?.detach(self)
         wire = nil
+        isDeferred = false
     }
 
     /// A frame comes off the wire.

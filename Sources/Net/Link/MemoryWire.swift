@@ -25,7 +25,9 @@ public final class MemoryWire {
     public var faults: Faults
     /// `transmit` only posts frames, as to a device's ring: they go on the wire at the next `advance`, and return to
     /// their pool at the `reclaim` after that. Otherwise they are on the wire, and back, when `transmit` returns.
-    public var isDeferred = false
+    public var isDeferred = false {
+        didSet { for link in links { link.isDeferred = isDeferred } }
+    }
     private var entropy: Entropy
     private var now: Nanoseconds
     private var links: [MemoryLink] = []
@@ -52,6 +54,7 @@ public final class MemoryWire {
     /// `close`.
     public func attach(hardwareAddress: MACAddress, pool: FramePool, mtu: Int = 1500) -> MemoryLink {
         let link = MemoryLink(wire: self, hardwareAddress: hardwareAddress, pool: pool, mtu: mtu)
+        link.isDeferred = isDeferred
         links.append(link)
         return link
     }

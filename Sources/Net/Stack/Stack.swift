@@ -33,6 +33,8 @@ public final class Stack {
     /// Our addresses as they lie on the wire.
     let addressRaw: UInt32
     let hardwareSelfRaw: UInt64
+    /// Our hardware address and the type IPv4: the last eight bytes of the Ethernet header of everything TCP sends.
+    let ethernetTail: UInt64
     let subnetMask: UInt32
 
     var wheel: TimingWheel
@@ -72,6 +74,7 @@ public final class Stack {
         scarceFrames = pool.count / 8
         addressRaw = configuration.address.bits.bigEndian
         hardwareSelfRaw = Ethernet.raw(configuration.hardwareAddress)
+        ethernetTail = hardwareSelfRaw | UInt64(EtherType.ipv4.bigEndian) << 48
         subnetMask = configuration.prefixLength == 0 ? 0 : ~0 << UInt32(32 - configuration.prefixLength)
         wheel = TimingWheel(now: now)
         neighbours = NeighbourCache(entropy: &entropy)
@@ -109,7 +112,9 @@ public final class Stack {
     /// Takes over every frame in the burst; the queue is empty afterwards.
     public func input(_ burst: FrameQueue, now: Nanoseconds) {
         begin(now)
-        while let d = burst.pop() { inputFrame(d, stray: .own) }
+        while let d = burst.pop() {
+            if !inputExpected(d) { inputFrame(d, stray: .own) }
+        }
     }
 
     /// Takes over frames that another shard's link received; they lie in this stack's pool. Frames of flows that are
@@ -119,7 +124,7 @@ public final class Stack {
         while let d = burst.pop() { inputFrame(d, stray: final ? .final : .forwarded) }
     }
 
-    @inline(__always) private func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
+    @inline(never) private func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
         statistics.framesReceived &+= 1
         let length = Int(d.length)
         guard length > Ethernet.headerLength else {

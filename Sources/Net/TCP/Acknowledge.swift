@@ -3,11 +3,10 @@ import Runtime
 /// What an acceptable ACK does to the send side: frames return, round trips are sampled, congestion control reacts.
 extension Stack {
     /// SEG.ACK is new: sndUna < SEG.ACK <= sndMax. False when it ended the connection. O(frames acknowledged).
-    @inline(__always) func acknowledge(_ b: Block, _ segment: TCPSegment) -> Bool {
-        let ack = segment.acknowledgement
+    @inline(__always) func acknowledge(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) -> Bool {
         let acked = ack - b.pointee.sndUna
         let flightBefore = b.pointee.flight
-        releaseAcknowledged(b, segment)
+        releaseAcknowledged(b, ack, timestampEcho: timestampEcho)
         b.pointee.sndUna = ack
         if b.pointee.sndNxt < ack { b.pointee.sndNxt = ack }
         if b.pointee.flags.contains(.fastRecovery) {
@@ -33,8 +32,7 @@ extension Stack {
 
     /// Returns the frames below SEG.ACK and takes a round-trip sample, unless one of them was sent twice (Karn; RFC 6298
     /// 3): then only the timestamps tell (RFC 7323 4.1).
-    @inline(__always) private func releaseAcknowledged(_ b: Block, _ segment: TCPSegment) {
-        let ack = segment.acknowledgement
+    @inline(__always) private func releaseAcknowledged(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) {
         var frame = b.pointee.sndHead
         var flags: UInt16 = 0
         var stamp: Nanoseconds = 0
@@ -54,8 +52,8 @@ extension Stack {
         if frame == .none { b.pointee.sndTail = .none }
         if flags == SendFlags.sent {
             b.pointee.estimator.sample(now &- stamp)
-        } else if flags & SendFlags.retransmitted != 0, b.pointee.optionsLength != 0, segment.timestampEcho != 0 {
-            let echoed = nowMilliseconds &+ b.pointee.tsOffset &- segment.timestampEcho
+        } else if flags & SendFlags.retransmitted != 0, b.pointee.optionsLength != 0, timestampEcho != 0 {
+            let echoed = nowMilliseconds &+ b.pointee.tsOffset &- timestampEcho
             if echoed < 60_000 { b.pointee.estimator.sample(.milliseconds(Int64(echoed))) }
         }
     }

@@ -1,5 +1,13 @@
 import Runtime
 
+/// A connection, what happened to it since it was asked last, and its user's pointer.
+@frozen
+public struct ReadyConnection: BitwiseCopyable {
+    public let connection: TCPConnection
+    public let context: UnsafeMutableRawPointer?
+    public let events: StreamEvents
+}
+
 /// A connection's life outside of segments: making and ending blocks, events, and the user's calls (RFC 9293 3.10.1-6).
 extension Stack {
     // MARK: blocks
@@ -19,6 +27,7 @@ extension Stack {
         b.pointee.timer = TimerNode(context: UInt64(UInt(bitPattern: b)))
         b.pointee.tsOffset = isn.timestampOffset(key)
         b.pointee.lastReceived = now
+        setReceiveLimit(b)
         setInitialSequence(b, isn.initial(key, now: now))
         table.insert(key, b)
         return b
@@ -109,7 +118,7 @@ extension Stack {
     }
 
     /// The connection that has waited longest with events, or nil. O(1).
-    public func nextEvent() -> TCPConnection? {
+    @inline(__always) public func nextEvent() -> TCPConnection? {
         while let b = readyHead {
             readyHead = b.pointee.nextReady
             if readyHead == nil { readyTail = nil }
@@ -122,6 +131,18 @@ extension Stack {
         }
         return nil
     }
+
+    /// `nextEvent`, `takeEvents` and `context` at once, as a loop over all connections with events needs them.
+    public func takeReady() -> ReadyConnection? {
+        guard readyHead != nil, let connection = nextEvent() else { return nil }
+        let b = connection.block
+        let events = b.pointee.events
+        b.pointee.events = []
+        return ReadyConnection(connection: connection, context: b.pointee.context, events: events)
+    }
+
+    /// Whether `takeReady` may have something.
+    public var hasReady: Bool { readyHead != nil }
 
     /// What happened to the connection since it was asked last.
     public func takeEvents(_ c: TCPConnection) -> StreamEvents {

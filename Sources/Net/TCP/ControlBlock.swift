@@ -130,6 +130,8 @@ struct ControlBlock {
     var rcvTail: FrameID = .none
     /// Bytes unread in frames and chunks. rcvBytes <= Configuration.receiveWindow.
     var rcvBytes: UInt32 = 0
+    /// The largest window that may be advertised: Configuration.receiveWindow, as far as the scale agreed on can say it.
+    var rcvLimit: UInt32 = 0
     /// Beyond a gap: frames in sequence order that do not overlap, all of it behind rcvNxt.
     var oooHead: FrameID = .none
     var oooTail: FrameID = .none

@@ -22,6 +22,7 @@ extension Stack {
             b.pointee.flags.insert(.windowScaling)
             b.pointee.sndScale = scale
             b.pointee.rcvScale = offeredScale
+            setReceiveLimit(b)
         }
         if options.sackPermitted { b.pointee.flags.insert(.sackPermitted) }
         if let timestamp = options.timestamp, configuration.timestamps {

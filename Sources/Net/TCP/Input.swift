@@ -1,7 +1,7 @@
 import Runtime
 
-/// SEGMENT ARRIVES (RFC 9293 3.10.7). This file: from the datagram to the connection, the short way that nearly every
-/// segment takes, and segments without a connection. The numbered steps are in InputSteps.swift.
+/// SEGMENT ARRIVES (RFC 9293 3.10.7). This file: from the datagram to the connection, and segments without a connection.
+/// The numbered steps are in InputSteps.swift, the short way that nearly every segment takes instead in Prediction.swift.
 extension Stack {
     /// `p` is the segment behind the IPv4 header. Takes over the frame.
     @inline(__always) func inputTCP(
@@ -39,11 +39,7 @@ extension Stack {
             return inputWithoutConnection(d, segment, key: key, sourceRaw: header.sourceRaw, stray: stray)
         }
         b.pointee.lastReceived = now
-        if isPredicted(b, segment) {
-            inputPredicted(b, segment, d.frame)
-        } else if !segmentArrives(b, &segment, d.frame) {
-            pool.release(d.frame)
-        }
+        if !segmentArrives(b, &segment, d.frame) { pool.release(d.frame) }
     }
 
     @inline(never) private func dropTCP(_ d: FrameDescriptor, malformed: Bool) {
@@ -53,55 +49,6 @@ extension Stack {
             statistics.tcpBadChecksum &+= 1
         }
         pool.release(d.frame)
-    }
-
-    // MARK: the short way
-
-    /// An established connection's next segment in order, that carries nothing unusual (Van Jacobson's header
-    /// prediction): all steps but ACK and text would do nothing.
-    @inline(__always) private func isPredicted(_ b: Block, _ segment: TCPSegment) -> Bool {
-        guard b.pointee.state == .established,
-            segment.flags.subtracting(.psh) == .ack,
-            segment.sequence == b.pointee.rcvNxt,
-            segment.count <= b.pointee.rcvWindow,
-            b.pointee.oooHead == .none,
-            segment.acknowledgement >= b.pointee.sndUna,
-            segment.acknowledgement <= b.pointee.sndMax,
-            !b.pointee.flags.contains(.finSeen)
-        else { return false }
-        if b.pointee.optionsLength != 0 {
-            // RFC 7323 5.3: a timestamp must be there and must not be older than TS.Recent.
-            return segment.hasTimestamp && Int32(bitPattern: segment.timestampValue &- b.pointee.tsRecent) >= 0
-        }
-        return true
-    }
-
-    @inline(__always) private func inputPredicted(_ b: Block, _ segment: TCPSegment, _ frame: FrameID) {
-        if b.pointee.optionsLength != 0, segment.sequence <= b.pointee.lastAckSent {
-            b.pointee.tsRecent = segment.timestampValue
-        }
-        let window = UInt32(segment.window) &<< UInt32(b.pointee.sndScale)
-        let acked = segment.acknowledgement - b.pointee.sndUna
-        let sameWindow = window == b.pointee.sndWnd
-        b.pointee.sndWl1 = segment.sequence
-        b.pointee.sndWl2 = segment.acknowledgement
-        if !sameWindow { updateSendWindow(b, window) }
-        if acked > 0 {
-            _ = acknowledge(b, segment)
-        } else if segment.count == 0 {
-            if sameWindow { duplicateAck(b) }
-            pool.release(frame)
-            return
-        }
-        if segment.count > 0 {
-            statistics.tcpBytesReceived &+= UInt64(segment.count)
-            b.pointee.rcvNxt += segment.count
-            let start = (segment.base + segment.textStart) - UnsafeRawPointer(pool.address(frame))
-            deliver(b, frame, start: start, count: segment.count)
-            touch(b)
-        } else {
-            pool.release(frame)
-        }
     }
 
     /// In-order text goes to the user; text for a user who let go is dropped.

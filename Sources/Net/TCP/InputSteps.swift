@@ -207,7 +207,7 @@ extension Stack {
         }
         let acked = segment.acknowledgement - b.pointee.sndUna
         let sameWindow = takeWindow(b, segment)
-        if acked > 0 { return acknowledge(b, segment) }
+        if acked > 0 { return acknowledge(b, segment.acknowledgement, timestampEcho: segment.timestampEcho) }
         if segment.length == 0, sameWindow { duplicateAck(b) }
         return true
     }

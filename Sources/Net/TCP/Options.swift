@@ -70,9 +70,7 @@ enum TCPOptions {
 
     /// NOP, NOP, kind 8, length 10: how every stack lays out the timestamps of a segment after the SYN
     /// (RFC 7323 appendix A), as a raw load gives it.
-    static var alignedTimestampsRaw: UInt32 {
-        @inline(__always) get { UInt32(0x0101_080A).bigEndian }
-    }
+    static let alignedTimestampsRaw: UInt32 = 0x0A08_0101
     /// Bytes of that block.
     static let timestampsLength = 12
 

@@ -29,8 +29,14 @@ extension Stack {
             b.pointee.openFrame = .none
         }
         if b.pointee.sndChunks.head != nil { moveChunksToFrames(b) }
-        if b.pointee.sndUnsent != .none { sendText(b) }
-        if b.pointee.flags.contains(.finQueued) { sendFin(b) }
+        let sent = b.pointee.sndUnsent != .none && sendText(b)
+        let flags = b.pointee.flags
+        if flags.contains(.finQueued) { sendFin(b) } else if sent { return }
+        // Text carries the ACK and the window; without any, they may have to leave by themselves.
+        outputAck(b)
+    }
+
+    @inline(never) private func outputAck(_ b: Block) {
         let flags = b.pointee.flags
         if flags.contains(.ackNow) {
             sendAck(b)
@@ -55,8 +61,9 @@ extension Stack {
 
     // MARK: text
 
-    /// Sends from sndNxt on as far as the congestion window and the peer's window allow.
-    @inline(__always) private func sendText(_ b: Block) {
+    /// Sends from sndNxt on as far as the congestion window and the peer's window allow. True if a segment left.
+    @inline(__always) private func sendText(_ b: Block) -> Bool {
+        var sent = false
         while b.pointee.sndUnsent != .none {
             let frame = b.pointee.sndUnsent
             let info = pool.info(frame)
@@ -64,23 +71,26 @@ extension Stack {
             let end = start + Int(info.pointee.count)
             let flight = b.pointee.flight
             if end - b.pointee.sndUna > Int(b.pointee.sndWnd) {
-                if !sendIntoWindow(b, frame) { return }
+                if !sendIntoWindow(b, frame) { return sent }
+                sent = true
                 continue
             }
-            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) { return }
+            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) { return sent }
             guard transmitQueue.room > 1 else {
                 b.pointee.flags.insert(.starved)
-                return
+                return sent
             }
             if start == b.pointee.sndNxt, info.pointee.references == 1 {
                 sendInPlace(b, frame)
             } else {
                 // The frame is still on its way out, or only the rest of it is wanted.
                 let done = b.pointee.sndNxt - start
-                guard sendCopy(b, frame, from: done, count: Int(info.pointee.count) &- done) else { return }
+                guard sendCopy(b, frame, from: done, count: Int(info.pointee.count) &- done) else { return sent }
             }
+            sent = true
             b.pointee.sndUnsent = info.pointee.next
         }
+        return sent
     }
 
     /// cwnd, and for the first two duplicate ACKs a segment more each (limited transmit, RFC 3042).
@@ -104,8 +114,7 @@ extension Stack {
         noteSent(b, info)
         pool.retain(frame)
         let flags = textFlags(b, upTo: start + count)
-        emit(
-            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: count, sequence: start, flags: flags)
+        emit(b, frame, count: count, sequence: start, flags: flags)
         advanceSendNext(b, to: start + count, count: count)
     }
 
@@ -121,8 +130,7 @@ extension Stack {
         let payload = pool.address(copy) + Self.payloadOffset
         payload.copyMemory(from: pool.address(frame) + Self.payloadOffset + offset, byteCount: count)
         let start = SequenceNumber(info.pointee.sequence) + offset
-        emit(
-            b, copy, payload: payload, count: count, sequence: start, flags: textFlags(b, upTo: start + count))
+        emit(b, copy, count: count, sequence: start, flags: textFlags(b, upTo: start + count))
         advanceSendNext(b, to: start + count, count: count)
         return true
     }
@@ -198,9 +206,7 @@ extension Stack {
         }
         if b.pointee.flags.contains(.finSent) { statistics.tcpRetransmissions &+= 1 }
         b.pointee.flags.insert(.finSent)
-        emit(
-            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: 0, sequence: b.pointee.sndEnd,
-            flags: [.fin, .ack])
+        emit(b, frame, count: 0, sequence: b.pointee.sndEnd, flags: [.fin, .ack])
         advanceSendNext(b, to: b.pointee.sndEnd + 1, count: 0)
     }
 }

@@ -105,21 +105,21 @@ extension Stack {
     /// The right edge that could be advertised now: never left of what was promised, and moved right only by steps worth
     /// a segment (silly window avoidance, RFC 9293 3.8.6.2.2).
     @inline(__always) func receiveEdge(_ b: Block) -> SequenceNumber {
-        let limit = receiveLimit(b)
+        let limit = Int(b.pointee.rcvLimit)
         let room = limit &- Int(b.pointee.rcvBytes)
         let gain = room &- b.pointee.rcvWindow
-        return gain >= min(Int(b.pointee.mss), limit / 2) ? b.pointee.rcvNxt + room : b.pointee.rcvEdge
+        return gain >= min(Int(b.pointee.mss), limit &>> 1) ? b.pointee.rcvNxt + room : b.pointee.rcvEdge
     }
 
-    /// The largest window that can be said with the scale agreed on.
-    @inline(__always) private func receiveLimit(_ b: Block) -> Int {
-        min(configuration.receiveWindow, 65_535 &<< Int(b.pointee.rcvScale))
+    /// To be called when `rcvScale` is known.
+    func setReceiveLimit(_ b: Block) {
+        b.pointee.rcvLimit = UInt32(min(configuration.receiveWindow, 65_535 << Int(b.pointee.rcvScale)))
     }
 
     /// The peer should hear of the window without waiting for anything else: it was nearly closed and is open again.
     @inline(__always) func isWindowUpdateDue(_ b: Block) -> Bool {
         let window = b.pointee.rcvWindow
-        guard window &* 8 < receiveLimit(b) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive else {
+        guard window &* 8 < Int(b.pointee.rcvLimit) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive else {
             return false
         }
         return receiveEdge(b) != b.pointee.rcvEdge

@@ -35,32 +35,62 @@ extension Stack {
         p.putBig32(b.pointee.tsRecent, 8)
     }
 
-    /// Headers for the `count` bytes at `payload`, and the frame goes to the transmit queue; the caller gives one
-    /// reference with it. The segment carries the ACK, so that nothing is owed afterwards.
-    @inline(__always) func emit(
-        _ b: Block, _ frame: FrameID, payload: UnsafeMutableRawPointer, count: Int, sequence: SequenceNumber,
-        flags: TCPFlags
-    ) {
-        let headerLength = TCPSegment.minimumHeader &+ Int(b.pointee.optionsLength)
-        let tcp = payload - headerLength
-        let window = advertiseWindow(b)
-        writeTCP(tcp, b, sequence: sequence, flags: flags, headerLength: headerLength, window: window)
-        if b.pointee.optionsLength != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
+    /// Headers for the `count` bytes at `payloadOffset`, and the frame goes to the transmit queue; the caller gives one
+    /// reference with it. `flags` include ACK, so that nothing is owed afterwards. The header is made in words of eight
+    /// bytes, which are summed before they are stored: reading back what was just stored in smaller pieces is slow.
+    @inline(__always) func emit(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags) {
+        let options = Int(b.pointee.optionsLength)
+        let payload = pool.address(frame) + Self.payloadOffset
+        let tcp = payload - TCPSegment.minimumHeader - options
+        let length = TCPSegment.minimumHeader &+ options &+ count
+        let ports = UInt32(truncatingIfNeeded: b.pointee.key)
+        // Ports, sequence number.
+        let word0 = UInt64(ports &>> 16 | ports &<< 16) | UInt64(sequence.raw.bigEndian) &<< 32
+        // Acknowledgement, header length, flags, window.
+        let offset = UInt32(truncatingIfNeeded: (TCPSegment.minimumHeader &+ options) &<< 2)
+        let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(advertiseWindow(b).bigEndian) &<< 16
+        let word1 = UInt64(b.pointee.rcvNxt.raw.bigEndian) | UInt64(third) &<< 32
+        var sum = InternetChecksum.pseudoHeader(addressRaw, remoteRaw(b), protocol: IPProtocol.tcp, length: length)
+        sum = InternetChecksum.add(InternetChecksum.add(sum, word0), word1)
+        tcp.putRaw64(word0, 0)
+        tcp.putRaw64(word1, 8)
+        if options != 0 {
+            let value = nowMilliseconds &+ b.pointee.tsOffset
+            let word3 = UInt64(value.bigEndian) | UInt64(b.pointee.tsRecent.bigEndian) &<< 32
+            sum = InternetChecksum.add(sum &+ UInt64(TCPOptions.alignedTimestampsRaw), word3)
+            tcp.putRaw32(TCPOptions.alignedTimestampsRaw, 20)
+            tcp.putRaw64(word3, 24)
+        }
+        if count > 0 { sum = InternetChecksum.sumSegment(payload, count, sum) }
+        // Checksum, no urgent pointer.
+        tcp.putRaw32(UInt32(InternetChecksum.finish(sum)), 16)
         acknowledgementLeft(b)
-        launch(b, frame, tcp, count: headerLength &+ count)
+        launch(b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length)
     }
 
-    /// IPv4 and Ethernet headers before a finished TCP segment, and off it goes.
-    @inline(__always) func launch(_ b: Block, _ frame: FrameID, _ tcp: UnsafeMutableRawPointer, count: Int) {
-        finishSegment(tcp, count: count, destinationRaw: remoteRaw(b))
+    /// Sums a TCP segment that was written with a zero checksum at `offset` of the frame, and off it goes.
+    func finishAndLaunch(_ b: Block, _ frame: FrameID, offset: Int, count: Int) {
+        let tcp = pool.address(frame) + offset
+        let pseudo = InternetChecksum.pseudoHeader(addressRaw, remoteRaw(b), protocol: IPProtocol.tcp, length: count)
+        tcp.putRaw16(InternetChecksum.finish(InternetChecksum.sum(tcp, count, pseudo)), 16)
+        launch(b, frame, offset: offset, count: count)
+    }
+
+    /// IPv4 and Ethernet headers before a finished TCP segment at `offset` of the frame, and off it goes.
+    @inline(__always) func launch(_ b: Block, _ frame: FrameID, offset: Int, count: Int) {
+        let tcp = pool.address(frame) + offset
+        let remote = remoteRaw(b)
+        IPv4Header.write(
+            tcp - IPv4Header.minimumLength, protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote,
+            payload: count)
         statistics.tcpSegmentsSent &+= 1
-        let ethernet = tcp - (IPv4Header.minimumLength &+ Ethernet.headerLength)
-        let d = FrameDescriptor(
-            frame: frame, offset: ethernet - pool.address(frame),
-            length: Ethernet.headerLength &+ IPv4Header.minimumLength &+ count)
+        let headers = IPv4Header.minimumLength + Ethernet.headerLength
+        let d = FrameDescriptor(frame: frame, offset: offset &- headers, length: headers &+ count)
         guard b.pointee.nextHopGeneration == neighbours.generation || findNextHop(b, d) else { return }
-        Ethernet.write(
-            ethernet, destinationRaw: b.pointee.nextHopRaw, sourceRaw: hardwareSelfRaw, type: EtherType.ipv4)
+        let ethernet = tcp - headers
+        // The first store writes two bytes too many, the second six right ones over them.
+        ethernet.putRaw64(b.pointee.nextHopRaw, 0)
+        ethernet.putRaw64(ethernetTail, 6)
         pushTransmit(d)
     }
 
@@ -102,14 +132,14 @@ extension Stack {
     /// lies before what the peer has got, and two peers who both fell back would take each other's ACKs for old ones.
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return }
-        let payload = pool.address(frame) + Self.payloadOffset
         guard b.pointee.oooHead != .none, b.pointee.flags.contains(.sackPermitted) else {
-            emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndMax, flags: .ack)
+            emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: .ack)
             return
         }
         // 40 bytes of options at most: 12 of timestamps leave room for three blocks.
         let options = Int(b.pointee.optionsLength)
-        let tcp = payload - (TCPSegment.minimumHeader &+ 40)
+        let start = Self.payloadOffset - TCPSegment.minimumHeader - 40
+        let tcp = pool.address(frame) + start
         let sack = writeSackBlocks(
             b, tcp + (TCPSegment.minimumHeader &+ options), limit: options == 0 ? 4 : 3)
         let headerLength = TCPSegment.minimumHeader &+ options &+ sack
@@ -117,7 +147,7 @@ extension Stack {
             tcp, b, sequence: b.pointee.sndMax, flags: .ack, headerLength: headerLength, window: advertiseWindow(b))
         if options != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
         acknowledgementLeft(b)
-        launch(b, frame, tcp, count: headerLength)
+        finishAndLaunch(b, frame, offset: start, count: headerLength)
     }
 
     /// RFC 5961 7: at most a hundred a second over all connections, so that a flood of bad segments is not amplified.
@@ -152,14 +182,15 @@ extension Stack {
         if !answers || flags.contains(.windowScaling) { options.windowScale = offeredScale }
         options.sackPermitted = answers ? flags.contains(.sackPermitted) : true
         // The options are written where the payload would be, the header before them.
-        let tcp = pool.address(frame) + Self.payloadOffset - TCPSegment.minimumHeader
+        let start = Self.payloadOffset - TCPSegment.minimumHeader
+        let tcp = pool.address(frame) + start
         let headerLength = TCPSegment.minimumHeader &+ options.write(tcp + TCPSegment.minimumHeader)
         let window = UInt16(min(configuration.receiveWindow, 65_535))
         writeTCP(
             tcp, b, sequence: b.pointee.iss, flags: answers ? [.syn, .ack] : .syn, headerLength: headerLength,
             window: window)
         if answers { acknowledgementLeft(b) }
-        launch(b, frame, tcp, count: headerLength)
+        finishAndLaunch(b, frame, offset: start, count: headerLength)
     }
 
     /// The smallest shift with which the whole receive window can be advertised (RFC 7323 2.3).
@@ -173,17 +204,16 @@ extension Stack {
     func sendReset(_ b: Block) {
         guard let frame = controlFrame() else { return }
         statistics.tcpResetsSent &+= 1
-        let payload = pool.address(frame) + Self.payloadOffset
-        emit(b, frame, payload: payload, count: 0, sequence: b.pointee.sndMax, flags: [.rst, .ack])
+        emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: [.rst, .ack])
     }
 
     /// RST that answers an unacceptable ACK (RFC 9293 3.5.2, group 2): <SEQ=SEG.ACK><CTL=RST>.
     func sendResetAnswering(_ b: Block, _ segment: TCPSegment) {
         guard let frame = controlFrame() else { return }
         statistics.tcpResetsSent &+= 1
-        let tcp = pool.address(frame) + Self.payloadOffset - TCPSegment.minimumHeader
+        let start = Self.payloadOffset - TCPSegment.minimumHeader
         writeTCP(
-            tcp, b, sequence: segment.acknowledgement, flags: .rst, headerLength: TCPSegment.minimumHeader, window: 0)
-        launch(b, frame, tcp, count: TCPSegment.minimumHeader)
+            pool.address(frame) + start, b, sequence: segment.acknowledgement, flags: .rst, headerLength: TCPSegment.minimumHeader, window: 0)
+        finishAndLaunch(b, frame, offset: start, count: TCPSegment.minimumHeader)
     }
 }

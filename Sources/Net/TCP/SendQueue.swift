@@ -20,6 +20,18 @@ extension Stack {
     public func outputSpan(_ c: TCPConnection) -> OutputSpan {
         let b = c.block
         let mss = Int(b.pointee.mss)
+        // With an empty queue (and no shutdown, no end): a frame is always granted.
+        if b.pointee.sndTail == .none, b.pointee.openFrame == .none, b.pointee.sndChunks.head == nil,
+            !b.pointee.flags.contains(.finQueued), mss > 0, let frame = pool.allocate()
+        {
+            b.pointee.openFrame = frame
+            let payload = pool.address(frame) + Self.payloadOffset
+            return OutputSpan(cursor: payload, limit: payload + mss)
+        }
+        return furtherSpan(b, mss)
+    }
+
+    @inline(never) private func furtherSpan(_ b: Block, _ mss: Int) -> OutputSpan {
         if b.pointee.openFrame == .none {
             guard b.pointee.sndChunks.head == nil, !b.pointee.flags.contains(.finQueued), mss > 0 else {
                 return overflowSpan(b)

@@ -49,6 +49,10 @@ extension Stack {
     /// Fires what is due: retransmissions, delayed ACKs, probes, TIME-WAIT, ARP. What has to be sent leaves at `output`.
     public func advanceTimers(now: Nanoseconds) {
         begin(now)
+        if !wheel.isQuiet(now: now) { fireTimers() }
+    }
+
+    @inline(never) private func fireTimers() {
         while let node = wheel.popExpired(now: now) {
             let context = UInt(truncatingIfNeeded: node.pointee.context)
             if context & 1 != 0 {
@@ -177,9 +181,7 @@ extension Stack {
         }
         guard let frame = controlFrame() else { return true }
         statistics.tcpKeepaliveProbes &+= 1
-        emit(
-            b, frame, payload: pool.address(frame) + Self.payloadOffset, count: 0, sequence: b.pointee.sndUna - 1,
-            flags: .ack)
+        emit(b, frame, count: 0, sequence: b.pointee.sndUna - 1, flags: .ack)
         return true
     }
 }

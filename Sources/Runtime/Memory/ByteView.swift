@@ -7,12 +7,12 @@ public struct ByteView: BitwiseCopyable {
     /// Always >= 0. `base` is dereferenced only below it.
     public let count: Int
 
-    @inlinable public init(_ base: UnsafeRawPointer, _ count: Int) {
+    @inlinable @inline(__always) public init(_ base: UnsafeRawPointer, _ count: Int) {
         self.base = base
         self.count = count
     }
 
-    @inlinable public subscript(_ index: Int) -> UInt8 {
+    @inlinable @inline(__always) public subscript(_ index: Int) -> UInt8 {
         base.load(fromByteOffset: index, as: UInt8.self)
     }
 

@@ -78,9 +78,9 @@ public struct FramePool: BitwiseCopyable {
         state.deallocate()
     }
 
-    @inlinable public var frameSize: Int { 1 << Int(shift) }
-    @inlinable public var freeCount: Int { state.pointee.freeCount }
-    @inlinable public var lowestFree: Int { state.pointee.lowestFree }
+    @inlinable @inline(__always) public var frameSize: Int { 1 << Int(shift) }
+    @inlinable @inline(__always) public var freeCount: Int { state.pointee.freeCount }
+    @inlinable @inline(__always) public var lowestFree: Int { state.pointee.lowestFree }
 
     /// Takes a frame with one reference, or nil when none is free. Its chain and flags are cleared; the other fields are
     /// those of its last use.
@@ -126,7 +126,7 @@ public struct FrameDescriptor: BitwiseCopyable {
     /// Bytes of the whole Ethernet frame (no FCS). `offset + length <= frameSize`.
     public var length: UInt16
 
-    @inlinable public init(frame: FrameID, offset: Int, length: Int) {
+    @inlinable @inline(__always) public init(frame: FrameID, offset: Int, length: Int) {
         self.frame = frame
         self.offset = UInt16(truncatingIfNeeded: offset)
         self.length = UInt16(truncatingIfNeeded: length)
@@ -162,19 +162,19 @@ public struct FrameQueue: BitwiseCopyable {
         state.deallocate()
     }
 
-    @inlinable public var count: Int { state.pointee.tail &- state.pointee.head }
-    @inlinable public var isEmpty: Bool { state.pointee.tail == state.pointee.head }
-    @inlinable public var room: Int { capacity &- count }
+    @inlinable @inline(__always) public var count: Int { state.pointee.tail &- state.pointee.head }
+    @inlinable @inline(__always) public var isEmpty: Bool { state.pointee.tail == state.pointee.head }
+    @inlinable @inline(__always) public var room: Int { capacity &- count }
 
     /// False when the queue is full: the frame stays the caller's.
-    @inlinable public func push(_ descriptor: FrameDescriptor) -> Bool {
+    @inlinable @inline(__always) public func push(_ descriptor: FrameDescriptor) -> Bool {
         guard room > 0 else { return false }
         slots[state.pointee.tail & (capacity &- 1)] = descriptor
         state.pointee.tail &+= 1
         return true
     }
 
-    @inlinable public func pop() -> FrameDescriptor? {
+    @inlinable @inline(__always) public func pop() -> FrameDescriptor? {
         guard !isEmpty else { return nil }
         let descriptor = slots[state.pointee.head & (capacity &- 1)]
         state.pointee.head &+= 1
@@ -182,12 +182,28 @@ public struct FrameQueue: BitwiseCopyable {
     }
 
     /// The descriptor `index` places behind the head; `index < count`.
-    @inlinable public func peek(_ index: Int = 0) -> FrameDescriptor {
+    @inlinable @inline(__always) public func peek(_ index: Int = 0) -> FrameDescriptor {
         slots[(state.pointee.head &+ index) & (capacity &- 1)]
     }
 
+    /// Moves descriptors from the head of `source` to this queue's end, at most `limit` and as many as there is room for.
+    /// Returns how many.
+    @inlinable @inline(__always) public func take(from source: FrameQueue, limit: Int = .max) -> Int {
+        let taken = min(source.count, room, limit)
+        let from = source.state.pointee.head
+        let to = state.pointee.tail
+        var index = 0
+        while index < taken {
+            slots[(to &+ index) & (capacity &- 1)] = source.slots[(from &+ index) & (source.capacity &- 1)]
+            index &+= 1
+        }
+        source.state.pointee.head = from &+ taken
+        state.pointee.tail = to &+ taken
+        return taken
+    }
+
     /// Drops the first `n` descriptors, which the caller has taken over.
-    @inlinable public func removeFirst(_ n: Int) {
+    @inlinable @inline(__always) public func removeFirst(_ n: Int) {
         precondition(n <= count, "more taken than there was")
         state.pointee.head &+= n
     }

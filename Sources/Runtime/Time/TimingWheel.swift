@@ -39,6 +39,8 @@ public struct TimingWheel: ~Copyable {
     private var elapsed: UInt64
     /// Timers scheduled, due ones included.
     public private(set) var count: Int
+    /// No timer is due before this instant: it is asked every turn of a loop, and this answers without a look at slots.
+    @usableFromInline var quietUntil: Nanoseconds
 
     public init(now: Nanoseconds) {
         let total = Self.levels * Self.slots + 1
@@ -52,6 +54,7 @@ public struct TimingWheel: ~Copyable {
         occupied.initialize(repeating: 0, count: Self.levels)
         elapsed = UInt64(now / Self.tick)
         count = 0
+        quietUntil = .max
     }
 
     deinit {
@@ -81,18 +84,31 @@ public struct TimingWheel: ~Copyable {
         if next == previous, next.pointee.next == next { clearOccupancy(of: next) }
     }
 
+    /// Nothing is due, for certain; most turns of a loop need not ask more.
+    @inlinable @inline(__always) public func isQuiet(now: Nanoseconds) -> Bool { now < quietUntil }
+
     /// The next timer whose deadline is not after `now`, taken out of the wheel, or nil when none is due.
     /// A caller with a budget stops early and comes back later; order within a tick is first scheduled, first out.
+    @inlinable @inline(__always)
     public mutating func popExpired(now: Nanoseconds) -> UnsafeMutablePointer<TimerNode>? {
+        isQuiet(now: now) ? nil : popDue(now: now)
+    }
+
+    @usableFromInline mutating func popDue(now: Nanoseconds) -> UnsafeMutablePointer<TimerNode>? {
         let nowTick = UInt64(max(0, now) / Self.tick)
         while true {
             if let first = due.pointee.next, first != due {
                 cancel(first)
                 return first
             }
-            if nowTick <= elapsed { return nil }
-            guard let (level, slot, start) = nextOccupiedSlot(), start <= nowTick else {
-                elapsed = nowTick
+            guard let (level, slot, start) = nextOccupiedSlot() else {
+                elapsed = max(elapsed, nowTick)
+                quietUntil = .max
+                return nil
+            }
+            guard start <= nowTick else {
+                elapsed = max(elapsed, nowTick)
+                quietUntil = Nanoseconds(start) &* Self.tick
                 return nil
             }
             elapsed = max(elapsed, start)
@@ -105,7 +121,8 @@ public struct TimingWheel: ~Copyable {
     public var nextDeadline: Nanoseconds? {
         if let first = due.pointee.next, first != due { return Nanoseconds(elapsed) * Self.tick }
         guard let (_, _, start) = nextOccupiedSlot() else { return nil }
-        return Nanoseconds(start) * Self.tick
+        // A slot of a higher level may have begun: nothing was moved down from it while all was quiet.
+        return max(Nanoseconds(start) &* Self.tick, quietUntil)
     }
 
     // MARK: slots
@@ -119,6 +136,7 @@ public struct TimingWheel: ~Copyable {
         // Beyond the top level's span a timer waits in its farthest slot and is placed anew from there.
         let span: UInt64 = 1 << (Self.slotBits * UInt64(Self.levels))
         let tick = min(Self.fireTick(node.pointee.deadline), elapsed &+ (span &- 1))
+        quietUntil = min(quietUntil, Nanoseconds(tick) &* Self.tick)
         guard tick > elapsed else {
             append(node, to: due)
             return

@@ -1,0 +1,95 @@
+import Runtime
+
+/// The short way from a frame to its connection: Van Jacobson's header prediction over all three headers at once. Nearly
+/// every frame is an unfragmented datagram without IPv4 options for us, with the next text or ACK of an established
+/// connection. For it all other checks and steps (inputFrame, inputIPv4, inputTCP, segmentArrives) would do nothing.
+extension Stack {
+    /// Offsets in a frame whose headers have their usual sizes.
+    private static let ip = Ethernet.headerLength
+    private static let tcp = Ethernet.headerLength + IPv4Header.minimumLength
+    private static let headers = tcp + TCPSegment.minimumHeader
+
+    /// Takes over the frame, unless it is anything but the expected: then nothing has changed and the answer is false.
+    @inline(__always) func inputExpected(_ d: FrameDescriptor) -> Bool {
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        let length = Int(d.length)
+        guard length >= Self.headers, let total = expectedDatagram(p, within: length &- Self.ip) else { return false }
+        // Header length without reserved bits, ACK, and PSH or not; nothing else.
+        let offsetAndFlags = p.raw16(Self.tcp + 12)
+        let options = Int(offsetAndFlags & 0xF0) &>> 2 &- TCPSegment.minimumHeader
+        let count = total &- (IPv4Header.minimumLength + TCPSegment.minimumHeader) &- options
+        guard offsetAndFlags & 0xF70F == 0x1000, options >= 0, count >= 0, isSumRight(p, total) else { return false }
+        // A block has a valid source address: it was checked when the block was made.
+        let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
+        guard let b = table.find(key), b.pointee.state == .established, options == Int(b.pointee.optionsLength)
+        else { return false }
+        return inputPredicted(b, d.frame, p, options: options, count: count)
+    }
+
+    /// The datagram's length if the frame is for us and has a sound IPv4 header without options before TCP.
+    @inline(__always) private func expectedDatagram(_ p: UnsafeRawPointer, within limit: Int) -> Int? {
+        // Type IPv4, version 4, five words of header; any type of service.
+        guard p.raw64(0) &<< 16 == hardwareSelfRaw &<< 16, p.raw32(12) & 0x00FF_FFFF == 0x0045_0008,
+            p.raw32(Self.ip + 16) == addressRaw
+        else { return nil }
+        // Neither MF nor an offset; protocol TCP.
+        let word0 = p.raw64(Self.ip)
+        let word1 = p.raw64(Self.ip + 8)
+        guard word0 & 0xFF3F_0000_0000_0000 == 0, word1 & 0xFF00 == UInt64(IPProtocol.tcp) << 8 else { return nil }
+        let sum = InternetChecksum.add(InternetChecksum.add(word0, word1), UInt64(addressRaw))
+        let total = Int(UInt16(truncatingIfNeeded: word0 &>> 16).byteSwapped)
+        return InternetChecksum.fold(sum) == 0xFFFF && total <= limit ? total : nil
+    }
+
+    @inline(__always) private func isSumRight(_ p: UnsafeRawPointer, _ total: Int) -> Bool {
+        let count = total &- IPv4Header.minimumLength
+        let pseudo = InternetChecksum.pseudoHeader(
+            p.raw32(Self.ip + 12), addressRaw, protocol: IPProtocol.tcp, length: count)
+        return InternetChecksum.fold(InternetChecksum.sumSegment(p + Self.tcp, count, pseudo)) == 0xFFFF
+    }
+
+    /// The segment at its connection: the next in order, inside the window, acknowledging what was sent, and nothing is
+    /// kept behind a gap. False: it is not so, and nothing has changed.
+    @inline(__always) private func inputPredicted(
+        _ b: Block, _ frame: FrameID, _ p: UnsafeRawPointer, options: Int, count: Int
+    ) -> Bool {
+        let sequence = SequenceNumber(p.big32(Self.tcp + 4))
+        let ack = SequenceNumber(p.big32(Self.tcp + 8))
+        let acked = ack - b.pointee.sndUna
+        guard sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
+            acked >= 0, ack <= b.pointee.sndMax, !b.pointee.flags.contains(.finSeen)
+        else { return false }
+        if options != 0 {
+            // RFC 7323 5.3: a timestamp must be there and must not be older than TS.Recent.
+            let value = p.big32(Self.headers + 4)
+            guard p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
+                Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
+            else { return false }
+            if sequence == b.pointee.lastAckSent { b.pointee.tsRecent = value }
+        }
+        statistics.framesReceived &+= 1
+        statistics.ipv4Received &+= 1
+        statistics.tcpSegmentsReceived &+= 1
+        b.pointee.lastReceived = now
+        b.pointee.sndWl1 = sequence
+        b.pointee.sndWl2 = ack
+        let window = UInt32(p.big16(Self.tcp + 14)) &<< UInt32(b.pointee.sndScale)
+        let sameWindow = window == b.pointee.sndWnd
+        if !sameWindow { updateSendWindow(b, window) }
+        if acked > 0 {
+            _ = acknowledge(b, ack, timestampEcho: options == 0 ? 0 : p.big32(Self.headers + 8))
+        } else if count == 0, sameWindow {
+            duplicateAck(b)
+        }
+        if count > 0 {
+            statistics.tcpBytesReceived &+= UInt64(count)
+            b.pointee.rcvNxt = sequence + count
+            let start = (p + Self.headers + options) - UnsafeRawPointer(pool.address(frame))
+            deliver(b, frame, start: start, count: count)
+            touch(b)
+        } else {
+            pool.release(frame)
+        }
+        return true
+    }
+}
