@@ -64,6 +64,11 @@ public struct Keyspace: BitwiseCopyable, @unchecked Sendable {
     public func expireDue(unixMilliseconds: Int64, monotonic: Nanoseconds, budget: Int) -> Int {
         state.pointee.unixMilliseconds = unixMilliseconds
         state.pointee.monotonic = monotonic
+        return state.pointee.wheel.isQuiet(now: monotonic)
+            ? 0 : removeDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: budget)
+    }
+
+    @inline(never) private func removeDue(unixMilliseconds: Int64, monotonic: Nanoseconds, budget: Int) -> Int {
         var removed = 0
         var left = budget
         while left > 0, let node = state.pointee.wheel.popExpired(now: monotonic) {

@@ -32,7 +32,8 @@ final class SessionPump {
     // MARK: events
 
     func serveStack() {
-        while let ready = streams.stack!.takeReady() {
+        let stack = Unmanaged.passUnretained(streams.stack!)
+        while let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
             if let context = ready.context {
                 handle(ready.events, Session(context))
             } else {

@@ -45,7 +45,7 @@ final class Streams {
         self.kernel = kernel
     }
 
-    func received(_ stream: Stream) -> ByteView {
+    @inline(__always) func received(_ stream: Stream) -> ByteView {
         switch stream.kind {
         case .stack: return stack!.received(stream.connection)
         case .kernel: return kernel!.received(stream.kernelConnection)
@@ -53,7 +53,7 @@ final class Streams {
         }
     }
 
-    func consume(_ stream: Stream, _ count: Int) {
+    @inline(__always) func consume(_ stream: Stream, _ count: Int) {
         switch stream.kind {
         case .stack: stack!.consume(stream.connection, count)
         case .kernel: kernel!.consume(stream.kernelConnection, count)

@@ -127,8 +127,8 @@ final class Shard<L: Link, C: Clock> {
         if hasKernel { streams.kernel!.output(now: state.monotonic) }
         guard let stack else { return false }
         stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
-        guard !streams.stack!.transmitQueue.isEmpty else { return false }
-        return link!.transmit(from: streams.stack!.transmitQueue) > 0
+        let queue = stack._withUnsafeGuaranteedRef { $0.transmitQueue }
+        return !queue.isEmpty && link!.transmit(from: queue) > 0
     }
 
     // MARK: running on a thread

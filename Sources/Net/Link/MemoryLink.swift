@@ -45,7 +45,10 @@ public final class MemoryLink: Link {
     public var hasReceived: Bool { !arrived.isEmpty }
 
     public func transmit(from queue: FrameQueue) -> Int {
-        if isDeferred { return post(queue) }
+        isDeferred ? post(queue) : carry(queue)
+    }
+
+    private func carry(_ queue: FrameQueue) -> Int {
         guard let wire else { return drop(queue) }
         var taken = 0
         while let d = queue.pop() {
@@ -64,7 +67,7 @@ public final class MemoryLink: Link {
     }
 
     /// Into the transmit ring.
-    private func post(_ queue: FrameQueue) -> Int {
+    @inline(__always) private func post(_ queue: FrameQueue) -> Int {
         let taken = sending.take(from: queue)
         statistics.transmittedFrames &+= UInt64(taken)
         return taken

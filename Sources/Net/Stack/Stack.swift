@@ -3,8 +3,8 @@ import Runtime
 /// A connection of our own stack. A handle: copies name the same connection; it is valid from the event that showed it
 /// (or `connect`) until `free`.
 public struct TCPConnection: BitwiseCopyable, Equatable, Hashable {
-    let block: Block
-    @inline(__always) init(_ block: Block) { self.block = block }
+    @usableFromInline let block: Block
+    @inlinable @inline(__always) init(_ block: Block) { self.block = block }
     public static func == (a: TCPConnection, b: TCPConnection) -> Bool { a.block == b.block }
     public func hash(into hasher: inout Hasher) { hasher.combine(block) }
 }
@@ -28,6 +28,8 @@ public final class Stack {
     /// The time of the present burst call, and the same in milliseconds for timestamps.
     var now: Nanoseconds
     var nowMilliseconds: UInt32 = 0
+    /// When `nowMilliseconds` changes next: a division is dearer than a look at this.
+    private var nextMillisecond: Nanoseconds = .min
     /// Below this many free frames the stack saves: received text moves to the heap, gaps are not filled, output waits.
     let scarceFrames: Int
     /// Our addresses as they lie on the wire.
@@ -46,8 +48,8 @@ public final class Stack {
     /// Where the search for an ephemeral port begins (RFC 6056).
     var nextEphemeral: UInt16
     /// Blocks with events, and blocks that `output` must look at: FIFO through nextReady / nextTouched.
-    var readyHead: Block?
-    var readyTail: Block?
+    @usableFromInline var readyHead: Block?
+    @usableFromInline var readyTail: Block?
     var touchedHead: Block?
     var touchedTail: Block?
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
@@ -103,10 +105,14 @@ public final class Stack {
     public func setKeepalive(_ keepalive: Nanoseconds) { configuration.keepalive = keepalive }
 
     @inline(__always) func begin(_ now: Nanoseconds) {
-        if now != self.now || nowMilliseconds == 0 {
-            self.now = now
-            nowMilliseconds = UInt32(truncatingIfNeeded: now / 1_000_000)
-        }
+        self.now = now
+        if now >= nextMillisecond { beginMillisecond() }
+    }
+
+    @inline(never) private func beginMillisecond() {
+        let milliseconds = now / 1_000_000
+        nowMilliseconds = UInt32(truncatingIfNeeded: milliseconds)
+        nextMillisecond = (milliseconds + 1) * 1_000_000
     }
 
     /// Takes over every frame in the burst; the queue is empty afterwards.

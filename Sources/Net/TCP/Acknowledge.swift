@@ -3,7 +3,7 @@ import Runtime
 /// What an acceptable ACK does to the send side: frames return, round trips are sampled, congestion control reacts.
 extension Stack {
     /// SEG.ACK is new: sndUna < SEG.ACK <= sndMax. False when it ended the connection. O(frames acknowledged).
-    @inline(__always) func acknowledge(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) -> Bool {
+    @inline(never) func acknowledge(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) -> Bool {
         let acked = ack - b.pointee.sndUna
         let flightBefore = b.pointee.flight
         releaseAcknowledged(b, ack, timestampEcho: timestampEcho)
@@ -27,6 +27,30 @@ extension Stack {
         if b.pointee.writableMark != 0 { checkWritable(b) }
         if b.pointee.sndUnsent != .none || b.pointee.sndChunks.head != nil { touch(b) }
         if b.pointee.flags.contains(.finSent), ack == b.pointee.sndEnd + 1 { return finAcknowledged(b) }
+        return true
+    }
+
+    /// `acknowledge` for the usual: a reply of one frame, sent once, all of it acknowledged, and nothing special going on.
+    /// False: it is not so, and nothing has changed.
+    @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber, _ acked: Int) -> Bool {
+        let frame = b.pointee.sndHead
+        guard frame != .none, frame == b.pointee.sndTail, b.pointee.sndUnsent == .none, ack == b.pointee.sndEnd,
+            ack == b.pointee.sndNxt, b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0,
+            b.pointee.flags.isDisjoint(with: [.fastRecovery, .persisting, .finSent])
+        else { return false }
+        let info = pool.info(frame)
+        guard info.pointee.flags == SendFlags.sent else { return false }
+        b.pointee.estimator.sample(now &- info.pointee.stamp)
+        pool.release(frame)
+        b.pointee.sndHead = .none
+        b.pointee.sndTail = .none
+        b.pointee.sndFrames = 0
+        b.pointee.sndUna = ack
+        b.pointee.duplicateAcks = 0
+        b.pointee.backoff = 0
+        b.pointee.retransmitAt = .max
+        // All of the flight was acknowledged: acked is what it was.
+        if acked &* 2 >= Int(b.pointee.cwnd) { growWindow(b, acked) }
         return true
     }
 
@@ -59,10 +83,14 @@ extension Stack {
     }
 
     /// SND.WND changes. A window that opens ends persisting.
-    @inline(never) func updateSendWindow(_ b: Block, _ window: UInt32) {
+    @inline(__always) func updateSendWindow(_ b: Block, _ window: UInt32) {
         b.pointee.sndWnd = window
         if window > b.pointee.sndWndMax { b.pointee.sndWndMax = window }
-        if b.pointee.flags.contains(.persisting), window > 0 {
+        if b.pointee.sndUnsent != .none || b.pointee.flags.contains(.persisting) { useSendWindow(b) }
+    }
+
+    @inline(never) private func useSendWindow(_ b: Block) {
+        if b.pointee.flags.contains(.persisting), b.pointee.sndWnd > 0 {
             b.pointee.flags.remove(.persisting)
             b.pointee.backoff = 0
             b.pointee.retransmitAt = .max

@@ -2,7 +2,9 @@ import Runtime
 
 /// Bytes that have to wait outside of frames: a chain of heap chunks of 16 KiB, filled at the end and emptied at the
 /// front. Used when a connection's frames are all taken (output) or frames are scarce (input); it is not the common way.
+@usableFromInline
 struct ChunkQueue: BitwiseCopyable {
+    @usableFromInline
     struct Header {
         var next: UnsafeMutablePointer<Header>?
         /// First unread byte and end of the written ones, from the chunk's data. start <= end <= capacity.
@@ -13,7 +15,7 @@ struct ChunkQueue: BitwiseCopyable {
     static let capacity = 16 << 10
 
     /// nil in both exactly while the queue is empty.
-    var head: UnsafeMutablePointer<Header>?
+    @usableFromInline var head: UnsafeMutablePointer<Header>?
     var tail: UnsafeMutablePointer<Header>?
     /// Bytes unread in all chunks.
     var count = 0

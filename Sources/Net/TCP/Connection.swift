@@ -6,6 +6,13 @@ public struct ReadyConnection: BitwiseCopyable {
     public let connection: TCPConnection
     public let context: UnsafeMutableRawPointer?
     public let events: StreamEvents
+
+    @inlinable @inline(__always)
+    init(connection: TCPConnection, context: UnsafeMutableRawPointer?, events: StreamEvents) {
+        self.connection = connection
+        self.context = context
+        self.events = events
+    }
 }
 
 /// A connection's life outside of segments: making and ending blocks, events, and the user's calls (RFC 9293 3.10.1-6).
@@ -78,7 +85,7 @@ extension Stack {
     }
 
     /// Gives the memory back once neither the user nor a list names the block.
-    func recycle(_ b: Block) {
+    @usableFromInline func recycle(_ b: Block) {
         let flags = b.pointee.flags
         guard flags.contains([.dead, .released]), flags.isDisjoint(with: [.inReady, .inTouched]) else { return }
         blocks.free(b)
@@ -118,11 +125,8 @@ extension Stack {
     }
 
     /// The connection that has waited longest with events, or nil. O(1).
-    @inline(__always) public func nextEvent() -> TCPConnection? {
-        while let b = readyHead {
-            readyHead = b.pointee.nextReady
-            if readyHead == nil { readyTail = nil }
-            b.pointee.flags.remove(.inReady)
+    public func nextEvent() -> TCPConnection? {
+        while let b = takeFirstReady() {
             if b.pointee.flags.contains(.released) {
                 recycle(b)
             } else if !b.pointee.events.isEmpty {
@@ -133,16 +137,29 @@ extension Stack {
     }
 
     /// `nextEvent`, `takeEvents` and `context` at once, as a loop over all connections with events needs them.
-    public func takeReady() -> ReadyConnection? {
-        guard readyHead != nil, let connection = nextEvent() else { return nil }
-        let b = connection.block
-        let events = b.pointee.events
-        b.pointee.events = []
-        return ReadyConnection(connection: connection, context: b.pointee.context, events: events)
+    @inlinable @inline(__always) public func takeReady() -> ReadyConnection? {
+        while let b = takeFirstReady() {
+            let events = b.pointee.events
+            if b.pointee.flags.contains(.released) {
+                recycle(b)
+            } else if !events.isEmpty {
+                b.pointee.events = []
+                return ReadyConnection(connection: TCPConnection(b), context: b.pointee.context, events: events)
+            }
+        }
+        return nil
+    }
+
+    @inlinable @inline(__always) func takeFirstReady() -> Block? {
+        guard let b = readyHead else { return nil }
+        readyHead = b.pointee.nextReady
+        if readyHead == nil { readyTail = nil }
+        b.pointee.flags.remove(.inReady)
+        return b
     }
 
     /// Whether `takeReady` may have something.
-    public var hasReady: Bool { readyHead != nil }
+    @inlinable @inline(__always) public var hasReady: Bool { readyHead != nil }
 
     /// What happened to the connection since it was asked last.
     public func takeEvents(_ c: TCPConnection) -> StreamEvents {

@@ -10,13 +10,14 @@ enum TCPState: UInt8 {
     var canReceive: Bool { self == .established || self == .finWait1 || self == .finWait2 }
 }
 
-struct ControlFlags: OptionSet, BitwiseCopyable {
-    let rawValue: UInt32
-    @inline(__always) init(rawValue: UInt32) { self.rawValue = rawValue }
+@usableFromInline
+struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
+    @usableFromInline let rawValue: UInt32
+    @inlinable @inline(__always) init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// In the ready list / the list of blocks `output` must look at. Each list holds a block at most once.
-    static let inReady = ControlFlags(rawValue: 1)
-    static let inTouched = ControlFlags(rawValue: 1 << 1)
+    @inlinable static var inReady: ControlFlags { ControlFlags(rawValue: 1) }
+    @inlinable static var inTouched: ControlFlags { ControlFlags(rawValue: 1 << 1) }
     /// An ACK leaves in this turn, with data or without.
     static let ackNow = ControlFlags(rawValue: 1 << 2)
     /// Negotiated on the SYNs (RFC 7323, RFC 2018); never changes afterwards.
@@ -27,7 +28,7 @@ struct ControlFlags: OptionSet, BitwiseCopyable {
     /// FIN was sent at least once; it has the sequence number `sndEnd`.
     static let finSent = ControlFlags(rawValue: 1 << 6)
     /// The user let go (`free`): no more events, received text is dropped.
-    static let released = ControlFlags(rawValue: 1 << 7)
+    @inlinable static var released: ControlFlags { ControlFlags(rawValue: 1 << 7) }
     /// Out of the table, without timers and queues; only the lists above may still name it.
     static let dead = ControlFlags(rawValue: 1 << 8)
     /// Opened by a listener; until established it is in the half-open list and unknown to the user.
@@ -48,10 +49,11 @@ struct ControlFlags: OptionSet, BitwiseCopyable {
     static let windowScaling = ControlFlags(rawValue: 1 << 16)
 }
 
-typealias Block = UnsafeMutablePointer<ControlBlock>
+@usableFromInline typealias Block = UnsafeMutablePointer<ControlBlock>
 
 /// One connection's state (the TCB of RFC 9293 3.3.1). Trivial memory in a slab; an idle connection owns nothing else.
 /// The first lines of the cache are those that a small request and its reply use.
+@usableFromInline
 struct ControlBlock {
     /// The wheel's node; scheduled not later than the earliest of the block's deadlines, maybe earlier (then it looks and
     /// goes on). First, so that a node's address is its block's.
@@ -66,7 +68,7 @@ struct ControlBlock {
     /// Shifts for SND.WND and RCV.WND, 0...14; both 0 unless both sides offered scaling.
     var sndScale: UInt8 = 0
     var rcvScale: UInt8 = 0
-    var flags: ControlFlags = []
+    @usableFromInline var flags: ControlFlags = []
 
     // MARK: receive sequence space
     /// RCV.NXT: everything before it was delivered to `receive queue` or dropped for a released user.
@@ -107,9 +109,9 @@ struct ControlBlock {
 
     // MARK: lists
     /// Next in the ready list / the touched list; meaningful while the flag is set.
-    var nextReady: Block?
+    @usableFromInline var nextReady: Block?
     var nextTouched: Block?
-    var events: StreamEvents = []
+    @usableFromInline var events: StreamEvents = []
 
     // MARK: send queue: frames chained by FrameInfo.next in sequence order, covering [first sequence <= sndUna, sndEnd)
     /// Oldest frame not wholly acknowledged; .none when the queue is empty.
@@ -122,14 +124,14 @@ struct ControlBlock {
     /// Frames in the queue (openFrame excluded).
     var sndFrames: UInt16 = 0
     /// Frames in the receive queue and in the out-of-order queue.
-    var rcvFrames: UInt16 = 0
+    @usableFromInline var rcvFrames: UInt16 = 0
     var oooFrames: UInt16 = 0
 
     // MARK: receive queue: frames in sequence order, then chunks; what is unread
-    var rcvHead: FrameID = .none
+    @usableFromInline var rcvHead: FrameID = .none
     var rcvTail: FrameID = .none
     /// Bytes unread in frames and chunks. rcvBytes <= Configuration.receiveWindow.
-    var rcvBytes: UInt32 = 0
+    @usableFromInline var rcvBytes: UInt32 = 0
     /// The largest window that may be advertised: Configuration.receiveWindow, as far as the scale agreed on can say it.
     var rcvLimit: UInt32 = 0
     /// Beyond a gap: frames in sequence order that do not overlap, all of it behind rcvNxt.
@@ -164,13 +166,13 @@ struct ControlBlock {
     /// Backlog at which `.writable` was last armed; 0: not armed.
     var writableMark: UInt32 = 0
     /// Received text and output beyond the frames: chains of heap chunks, oldest first.
-    var rcvChunks = ChunkQueue()
+    @usableFromInline var rcvChunks = ChunkQueue()
     var sndChunks = ChunkQueue()
     /// Neighbours in the half-open or the TIME-WAIT list, whichever the state says.
     var agePrevious: Block?
     var ageNext: Block?
     /// The user's.
-    var context: UnsafeMutableRawPointer?
+    @usableFromInline var context: UnsafeMutableRawPointer?
 }
 
 extension ControlBlock {

@@ -77,7 +77,9 @@ extension Stack {
         let sameWindow = window == b.pointee.sndWnd
         if !sameWindow { updateSendWindow(b, window) }
         if acked > 0 {
-            _ = acknowledge(b, ack, timestampEcho: options == 0 ? 0 : p.big32(Self.headers + 8))
+            if !acknowledgeReply(b, ack, acked) {
+                _ = acknowledge(b, ack, timestampEcho: options == 0 ? 0 : p.big32(Self.headers + 8))
+            }
         } else if count == 0, sameWindow {
             duplicateAck(b)
         }

@@ -50,17 +50,30 @@ extension Stack {
     }
 
     /// First contiguous piece of unread bytes, in place; count 0 when there is none. Valid until it is consumed.
-    public func received(_ c: TCPConnection) -> ByteView {
+    @inlinable @inline(__always) public func received(_ c: TCPConnection) -> ByteView {
         let b = c.block
         let frame = b.pointee.rcvHead
-        guard frame != .none else { return b.pointee.rcvChunks.first }
+        guard frame != .none else { return receivedInChunks(b) }
         let info = pool.info(frame)
         return ByteView(pool.address(frame) + Int(info.pointee.start), Int(info.pointee.count))
     }
 
+    @usableFromInline func receivedInChunks(_ b: Block) -> ByteView { b.pointee.rcvChunks.first }
+
     /// Gives back the first `n` bytes of what `received` showed. Opens the window again.
-    public func consume(_ c: TCPConnection, _ n: Int) {
+    @inlinable @inline(__always) public func consume(_ c: TCPConnection, _ n: Int) {
         let b = c.block
+        let frame = b.pointee.rcvHead
+        // All of a frame, and `output` will look at the window anyway.
+        guard frame != .none, Int(pool.info(frame).pointee.count) == n, b.pointee.flags.contains(.inTouched)
+        else { return consumePart(b, n) }
+        b.pointee.rcvHead = pool.info(frame).pointee.next
+        b.pointee.rcvFrames &-= 1
+        b.pointee.rcvBytes &-= UInt32(truncatingIfNeeded: n)
+        pool.release(frame)
+    }
+
+    @usableFromInline @inline(never) func consumePart(_ b: Block, _ n: Int) {
         let frame = b.pointee.rcvHead
         if frame != .none {
             let info = pool.info(frame)
@@ -119,9 +132,8 @@ extension Stack {
     /// The peer should hear of the window without waiting for anything else: it was nearly closed and is open again.
     @inline(__always) func isWindowUpdateDue(_ b: Block) -> Bool {
         let window = b.pointee.rcvWindow
-        guard window &* 8 < Int(b.pointee.rcvLimit) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive else {
-            return false
-        }
+        guard window &* 8 < Int(b.pointee.rcvLimit) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive
+        else { return false }
         return receiveEdge(b) != b.pointee.rcvEdge
     }
 }

@@ -114,7 +114,8 @@ extension Stack {
     @inline(__always) private func advertiseWindow(_ b: Block) -> UInt16 {
         let scale = Int(b.pointee.rcvScale)
         let window = receiveEdge(b) - b.pointee.rcvNxt
-        let field = min((window &+ (1 &<< scale) &- 1) &>> scale, 65_535)
+        // At most 65,535, because no window exceeds rcvLimit.
+        let field = (window &+ (1 &<< scale) &- 1) &>> scale
         b.pointee.rcvEdge = b.pointee.rcvNxt + field &<< scale
         return UInt16(truncatingIfNeeded: field)
     }
@@ -213,7 +214,8 @@ extension Stack {
         statistics.tcpResetsSent &+= 1
         let start = Self.payloadOffset - TCPSegment.minimumHeader
         writeTCP(
-            pool.address(frame) + start, b, sequence: segment.acknowledgement, flags: .rst, headerLength: TCPSegment.minimumHeader, window: 0)
+            pool.address(frame) + start, b, sequence: segment.acknowledgement, flags: .rst,
+            headerLength: TCPSegment.minimumHeader, window: 0)
         finishAndLaunch(b, frame, offset: start, count: TCPSegment.minimumHeader)
     }
 }

@@ -64,13 +64,15 @@ struct IPv4Header {
     ) {
         let total = UInt16(truncatingIfNeeded: payload &+ minimumLength)
         // Version, length, type of service, total length, identification, DF: the first eight bytes.
-        let word0 = 0x0040_0000_0000_0045 | UInt64(total.bigEndian) << 16
+        let word0 = 0x0040_0000_0000_0045 | UInt64(total.bigEndian) &<< 16
         // Time to live 64, protocol, checksum to come, source.
-        let word1 = 0x40 | UInt64(number) << 8 | UInt64(sourceRaw) << 32
-        var sum = InternetChecksum.add(word0, word1)
-        sum = InternetChecksum.add(sum, UInt64(destinationRaw))
+        let word1 = 0x40 | UInt64(number) &<< 8 | UInt64(sourceRaw) &<< 32
+        // By halves: five of them cannot overflow, and what is constant in them is added by the compiler.
+        let sum =
+            (word0 & 0xFFFF_FFFF) &+ (word0 &>> 32) &+ (word1 & 0xFFFF_FFFF) &+ UInt64(sourceRaw)
+            &+ UInt64(destinationRaw)
         p.putRaw64(word0, 0)
-        p.putRaw64(word1 | UInt64(InternetChecksum.finish(sum)) << 16, 8)
+        p.putRaw64(word1 | UInt64(InternetChecksum.finish(sum)) &<< 16, 8)
         p.putRaw32(destinationRaw, 16)
     }
 }

@@ -111,6 +111,7 @@ public struct FramePool: BitwiseCopyable {
         }
     }
 
+    /// The frame's first byte.
     @inlinable @inline(__always) public func address(_ id: FrameID) -> UnsafeMutableRawPointer {
         base + Int(truncatingIfNeeded: UInt64(id) &<< shift)
     }
@@ -190,16 +191,21 @@ public struct FrameQueue: BitwiseCopyable {
     /// Returns how many.
     @inlinable @inline(__always) public func take(from source: FrameQueue, limit: Int = .max) -> Int {
         let taken = min(source.count, room, limit)
-        let from = source.state.pointee.head
-        let to = state.pointee.tail
-        var index = 0
-        while index < taken {
-            slots[(to &+ index) & (capacity &- 1)] = source.slots[(from &+ index) & (source.capacity &- 1)]
-            index &+= 1
+        guard taken == 1 else { return takeMany(from: source, taken) }
+        // Between a request and its reply it is one.
+        slots[state.pointee.tail & (capacity &- 1)] =
+            source.slots[source.state.pointee.head & (source.capacity &- 1)]
+        source.state.pointee.head &+= 1
+        state.pointee.tail &+= 1
+        return 1
+    }
+
+    @usableFromInline @inline(never) func takeMany(from source: FrameQueue, _ count: Int) -> Int {
+        for _ in 0..<max(0, count) {
+            guard let descriptor = source.pop() else { break }
+            _ = push(descriptor)
         }
-        source.state.pointee.head = from &+ taken
-        state.pointee.tail = to &+ taken
-        return taken
+        return max(0, count)
     }
 
     /// Drops the first `n` descriptors, which the caller has taken over.
