@@ -8,7 +8,7 @@ import Runtime
 ///
 /// The order of a turn, and why:
 /// 1. clock, configuration: everything in a turn sees one time and one configuration;
-/// 2. reclaim, receive: frames that the device has sent come back first, so that replies of this turn find frames;
+/// 2. receive: a burst of frames, through the stack;
 /// 3. sessions: commands on own keys run at once, the others go into outbound rings;
 /// 4. inbound rings: requests run while their keys' cache lines are likely warm, replies resume paused sessions, all
 ///    before transmission so that their output leaves in this turn;
@@ -16,7 +16,8 @@ import Runtime
 /// 6. output: one build and one kick for everything this turn made, so that an acknowledgement rides on a reply and
 ///    a burst of replies costs one system call;
 /// 7. outbound rings are published, each peer woken at most once, and only if it sleeps;
-/// 8. RCU quiescence: no reference to a published configuration is held across turns.
+/// 8. reclaim: frames that the device has sent come back, and the device gets free ones; last, because nobody waits for it;
+/// 9. RCU quiescence: no reference to a published configuration is held across turns.
 final class Shard<L: Link, C: Clock> {
     let state: ShardState
     let clock: C
@@ -36,6 +37,10 @@ final class Shard<L: Link, C: Clock> {
     /// Monotonic time of the next look at the kernel sockets while none is open.
     private var nextKernelPoll: Nanoseconds = 0
     private var nextCron: Nanoseconds = 0
+    private var kicks = KickPolicy()
+    /// Unix time less monotonic time in nanoseconds, as of at most a millisecond ago.
+    private var unixOffset: Nanoseconds = 0
+    private var nextUnixReading: Nanoseconds = 0
     /// When a turn last found something to do.
     private var lastWork: Nanoseconds = 0
 
@@ -57,9 +62,7 @@ final class Shard<L: Link, C: Clock> {
 
     /// One turn of the loop. Returns whether there was anything to do.
     @discardableResult func turn() -> Bool {
-        state.monotonic = clock.monotonic
-        state.unixMicroseconds = clock.unixMicroseconds
-        state.unixMilliseconds = state.unixMicroseconds / 1000
+        readClock()
         state.refreshConfig()
 
         var work = receive()
@@ -76,7 +79,21 @@ final class Shard<L: Link, C: Clock> {
         if !state.pendingClose.isEmpty { pump.closePending() }
         work = transmit() || work
         if state.shardCount > 1 { state.outbound.publish() }
+        if hasLink { link!.reclaim() }
         return work
+    }
+
+    /// One reading a turn. The other clock is read each millisecond only, and follows the first in between: steps of the
+    /// wall clock are seen a millisecond late.
+    @inline(__always) private func readClock() {
+        let now = clock.monotonic
+        state.monotonic = now
+        if now >= nextUnixReading {
+            nextUnixReading = now &+ .milliseconds(1)
+            unixOffset = clock.unixMicroseconds &* 1000 &- now
+        }
+        state.unixMicroseconds = (now &+ unixOffset) / 1000
+        state.unixMilliseconds = state.unixMicroseconds / 1000
     }
 
     // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each. Where that
@@ -84,7 +101,6 @@ final class Shard<L: Link, C: Clock> {
 
     @inline(__always) private func receive() -> Bool {
         guard let stack else { return false }
-        link!.reclaim()
         let count = link!.receive(into: burst, limit: burstLimit)
         if count > 0 {
             stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
@@ -128,7 +144,14 @@ final class Shard<L: Link, C: Clock> {
         guard let stack else { return false }
         stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
         let queue = stack._withUnsafeGuaranteedRef { $0.transmitQueue }
-        return !queue.isEmpty && link!.transmit(from: queue) > 0
+        guard !queue.isEmpty, kicks.shouldKick(waiting: queue.count, now: state.monotonic) else { return false }
+        return link!.transmit(from: queue) > 0
+    }
+
+    /// Sends what is held.
+    private func flush() {
+        kicks.release()
+        _ = link!.transmit(from: streams.stack!.transmitQueue)
     }
 
     // MARK: running on a thread
@@ -148,6 +171,7 @@ final class Shard<L: Link, C: Clock> {
         }
         pump.closeAll()
         _ = transmit()
+        if kicks.isHolding { flush() }
     }
 
     /// Between two turns without work: looks at the rings alone, so that a frame is answered some 100 ns earlier than
@@ -169,6 +193,7 @@ final class Shard<L: Link, C: Clock> {
         let waker = state.mesh.waker(of: state.id)
         waker.announceSleep()
         defer { waker.awake() }
+        if kicks.isHolding { flush() }
         // After the announcement: a message published before it would otherwise be slept over.
         guard !inbound.hasMessages, !state.mesh.isStopping, streams.kernel?.hasEvents != true else { return }
         var descriptors = (
@@ -192,6 +217,7 @@ final class Shard<L: Link, C: Clock> {
         var deadline = nextCron
         if let stack = streams.stack {
             if let next = stack.nextDeadline { deadline = min(deadline, next) }
+            if kicks.isHolding { deadline = min(deadline, kicks.heldSince + KickPolicy.span) }
             // A full device: come back soon rather than when it says so.
             if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }
         }
