@@ -14,7 +14,7 @@ import Testing
 
     @Test(arguments: vectors) func sipHashVectors(count: Int, hash: UInt64) {
         let input = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
-        #expect(bytes(input) { SipHash.hash($0, key: (0, 0)) } == hash)
+        #expect(bytes(input) { SipHash.hash13($0, key: (0, 0)) } == hash)
     }
 
     /// Every length around the borders of the cases, every single-bit change: all hashes differ.

@@ -66,34 +66,10 @@ struct SequenceGenerator {
     /// Where the connection's timestamps start (RFC 7323 5.4).
     func timestampOffset(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash(key, 1)) }
 
-    /// SipHash-2-4 of the 16 bytes (key, purpose).
     private func hash(_ key: UInt64, _ purpose: UInt64) -> UInt64 {
-        var v0 = k0 ^ 0x736f_6d65_7073_6575
-        var v1 = k1 ^ 0x646f_7261_6e64_6f6d
-        var v2 = k0 ^ 0x6c79_6765_6e65_7261
-        var v3 = k1 ^ 0x7465_6462_7974_6573
-        func rotate(_ x: UInt64, _ n: UInt64) -> UInt64 { x << n | x >> (64 &- n) }
-        func round() {
-            v0 &+= v1
-            v1 = rotate(v1, 13) ^ v0
-            v0 = rotate(v0, 32)
-            v2 &+= v3
-            v3 = rotate(v3, 16) ^ v2
-            v0 &+= v3
-            v3 = rotate(v3, 21) ^ v0
-            v2 &+= v1
-            v1 = rotate(v1, 17) ^ v2
-            v2 = rotate(v2, 32)
+        withUnsafeBytes(of: (key, purpose)) {
+            SipHash.hash24(ByteView($0.baseAddress!, $0.count), key: (k0, k1))
         }
-        for word in [key, purpose, 16 << 56] {
-            v3 ^= word
-            round()
-            round()
-            v0 ^= word
-        }
-        v2 ^= 0xFF
-        for _ in 0..<4 { round() }
-        return v0 ^ v1 ^ v2 ^ v3
     }
 }
 

@@ -26,7 +26,7 @@ struct KeyHash: BitwiseCopyable {
         for index in 2..<Self.wordCount {
             var counter = UInt64(index).littleEndian
             words[index] = withUnsafeBytes(of: &counter) {
-                SipHash.hash(ByteView($0.baseAddress!, 8), key: secret)
+                SipHash.hash13(ByteView($0.baseAddress!, 8), key: secret)
             }
         }
     }
@@ -67,7 +67,7 @@ struct KeyHash: BitwiseCopyable {
     @inline(never)
     private func hashLong(_ key: ByteView) -> UInt64 {
         let count = key.count
-        guard count <= Self.longest else { return SipHash.hash(key, key: (words[0], words[1])) }
+        guard count <= Self.longest else { return SipHash.hash13(key, key: (words[0], words[1])) }
         var low: UInt64 = 0
         var high: UInt64 = 0
         var offset = 0

@@ -1,9 +1,18 @@
-import Runtime
+/// SipHash (Aumasson and Bernstein, 2012): a keyed pseudorandom function. With one compression and three finalisation
+/// rounds (1-3, as Rust and Python use it) it serves hash tables, with two and four (2-4) secrets that others see.
+public enum SipHash {
+    public static func hash13(_ bytes: ByteView, key: (UInt64, UInt64)) -> UInt64 {
+        hash(bytes, key: key, compressionRounds: 1, finalisationRounds: 3)
+    }
 
-/// SipHash-1-3 (Aumasson and Bernstein, 2012, with one compression and three finalisation rounds, as Rust and Python
-/// use it): a keyed pseudorandom function. Here it expands the secret and hashes long keys.
-enum SipHash {
-    static func hash(_ bytes: ByteView, key: (UInt64, UInt64)) -> UInt64 {
+    public static func hash24(_ bytes: ByteView, key: (UInt64, UInt64)) -> UInt64 {
+        hash(bytes, key: key, compressionRounds: 2, finalisationRounds: 4)
+    }
+
+    @inline(__always)
+    private static func hash(
+        _ bytes: ByteView, key: (UInt64, UInt64), compressionRounds: Int, finalisationRounds: Int
+    ) -> UInt64 {
         var v0 = key.0 ^ 0x736f_6d65_7073_6575
         var v1 = key.1 ^ 0x646f_7261_6e64_6f6d
         var v2 = key.0 ^ 0x6c79_6765_6e65_7261
@@ -12,7 +21,7 @@ enum SipHash {
         while offset &+ 8 <= bytes.count {
             let word = bytes.base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             v3 ^= word
-            round(&v0, &v1, &v2, &v3)
+            for _ in 0..<compressionRounds { round(&v0, &v1, &v2, &v3) }
             v0 ^= word
             offset &+= 8
         }
@@ -24,10 +33,10 @@ enum SipHash {
             offset &+= 1
         }
         v3 ^= last
-        round(&v0, &v1, &v2, &v3)
+        for _ in 0..<compressionRounds { round(&v0, &v1, &v2, &v3) }
         v0 ^= last
         v2 ^= 0xff
-        for _ in 0..<3 { round(&v0, &v1, &v2, &v3) }
+        for _ in 0..<finalisationRounds { round(&v0, &v1, &v2, &v3) }
         return v0 ^ v1 ^ v2 ^ v3
     }
 
