@@ -11,11 +11,12 @@ final class Scenario {
     private var entropy: Entropy
 
     init(
-        shards: Int = 2, seed: UInt64 = 1, faults: MemoryWire.Faults = .init(), frames: Int = 4096,
+        shards: Int = 2, queues: Int = 0, seed: UInt64 = 1, faults: MemoryWire.Faults = .init(), frames: Int = 4096,
         config: Config = Config()
     ) {
         entropy = Entropy(seed: seed)
-        server = SimulatedServer(shards: shards, seed: entropy.next(), faults: faults, frames: frames, config: config)
+        server = SimulatedServer(
+            shards: shards, queues: queues, seed: entropy.next(), faults: faults, frames: frames, config: config)
     }
 
     deinit { for client in clients { client.deallocate() } }
@@ -24,12 +25,18 @@ final class Scenario {
 
     /// A client that is connected, or refused, when this returns.
     func connect(frames: Int = 1024) -> SimulatedClient {
+        let client = begin(frames: frames)
+        run()
+        return client
+    }
+
+    /// A client that begins to connect.
+    func begin(frames: Int = 1024) -> SimulatedClient {
         let client = SimulatedClient(
             number: clients.count, wire: server.wire, entropy: Entropy(seed: entropy.next()), frames: frames, now: now)
         clients.append(client)
         client.keepsReplies = true
         client.connect(now: now)
-        run()
         return client
     }
 
