@@ -28,6 +28,8 @@ public final class MemoryWire {
     public var isDeferred = false {
         didSet { for link in links { link.isDeferred = isDeferred } }
     }
+    /// Sees, and may change, each frame that goes on the wire: for tests that tamper with it.
+    public var tamper: ((inout [UInt8]) -> Void)?
     private var entropy: Entropy
     private var now: Nanoseconds
     private var links: [MemoryLink] = []
@@ -77,7 +79,7 @@ public final class MemoryWire {
     // MARK: on the wire
 
     func carry(_ bytes: UnsafeRawBufferPointer, from link: MemoryLink) {
-        if faults.isDirect && inFlight.isEmpty {
+        if faults.isDirect && inFlight.isEmpty && tamper == nil {
             deliver(bytes, from: ObjectIdentifier(link))
             return
         }
@@ -87,6 +89,7 @@ public final class MemoryWire {
             var due = now &+ faults.delay
             if entropy.chance(faults.reordering) { due &+= Int64(entropy.next(below: Int(faults.reorderSpan) + 1)) }
             var copy = [UInt8](bytes)
+            tamper?(&copy)
             if entropy.chance(faults.corruption), !copy.isEmpty {
                 copy[entropy.next(below: copy.count)] ^= 1 << UInt8(entropy.next(below: 8))
             }
@@ -132,7 +135,9 @@ public final class MemoryWire {
             p.byte(23) == IPProtocol.tcp
         else { return 0 }
         let addresses = p.raw64(26)
-        let ports = UInt64(p.raw32(14 + Int(p.byte(14) & 0xF) &* 4))
+        let header = Int(p.byte(14) & 0xF) &* 4
+        guard bytes.count >= 14 + header + 4 else { return 0 }
+        let ports = UInt64(p.raw32(14 + header))
         return ((addresses ^ ports &* 0x9E37_79B9_7F4A_7C15) &* 0xD6E8_FEB8_6659_FD93) >> 32 | 1 << 63
     }
 
