@@ -38,7 +38,7 @@ private struct Chaos {
         let queues = shards == 1 ? 1 : 1 + entropy.next(below: shards)
         s = Scenario(
             shards: shards, queues: queues, seed: entropy.next(), faults: faults, frames: 1024,
-            config: try! Config(["timeout": "5", "client-output-buffer-limit": "normal 600kb 0 0"]))
+            config: try! Config(["timeout": "40", "client-output-buffer-limit": "normal 600kb 0 0"]))
         good = s.begin()
         good.keepsReplies = false
         workload = Workload(client: 0, entropy: Entropy(seed: entropy.next()))

@@ -95,7 +95,7 @@ struct HostileFrames {
         header += [10, 0, 0, sender] + destination
         if entropy.chance(0.05) { header[6] = UInt8(truncatingIfNeeded: entropy.next()) }
         if entropy.chance(0.05) { header[entropy.next(below: 4)] = UInt8(truncatingIfNeeded: entropy.next()) }
-        if entropy.chance(0.97) { header = Self.sealed(header, at: 10) }
+        if entropy.chance(0.9) { header = Self.sealed(header, at: 10) }
         return Self.server + Self.attacker + [8, 0] + header + payload
     }
 

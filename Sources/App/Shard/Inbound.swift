@@ -100,10 +100,15 @@ final class Inbound {
         shard.outbound.hand(HandedFrame.make(copying: frame, hops: hops - 1), to: next)
     }
 
-    /// An ARP reply arrives on one queue, but every shard has a neighbour cache: each gets a copy. Requests (operation
-    /// 1) were answered by the shard that got them.
+    /// ARP arrives on one queue, but every shard has a neighbour cache: each gets a copy of what tells something of a
+    /// neighbour of ours, that is replies, questions for us (the shard that got one has answered it) and announcements.
     private func shareNeighbourNews(_ frame: ByteView) {
-        guard frame.base.loadUnaligned(fromByteOffset: 20, as: UInt16.self).bigEndian == 2 else { return }
+        func address(_ offset: Int) -> UInt32 {
+            frame.base.loadUnaligned(fromByteOffset: offset, as: UInt32.self).bigEndian
+        }
+        let isReply = frame.base.loadUnaligned(fromByteOffset: 20, as: UInt16.self).bigEndian == 2
+        let (sender, target) = (address(28), address(38))
+        guard isReply || target == sender || target == streams.stack!.configuration.address.bits else { return }
         for peer in 0..<shard.shardCount where peer != shard.id {
             shard.outbound.hand(HandedFrame.make(copying: frame, hops: 0), to: peer)
         }
