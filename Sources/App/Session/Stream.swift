@@ -27,8 +27,9 @@ struct Stream: BitwiseCopyable, @unchecked Sendable {
         handle = unsafeBitCast(connection, to: UnsafeMutableRawPointer.self)
     }
 
-    var connection: TCPConnection { unsafeBitCast(handle!, to: TCPConnection.self) }
-    var kernelConnection: KernelConnection { unsafeBitCast(handle!, to: KernelConnection.self) }
+    // The kind says that there is a handle; checking it again at each use costs more than the rest.
+    var connection: TCPConnection { unsafeBitCast(handle.unsafelyUnwrapped, to: TCPConnection.self) }
+    var kernelConnection: KernelConnection { unsafeBitCast(handle.unsafelyUnwrapped, to: KernelConnection.self) }
 }
 
 /// The two sources of byte streams of one shard.
@@ -125,7 +126,7 @@ final class StreamSink: ReplySink {
 
     init(streams: Streams) { self.streams = streams }
 
-    func begin(_ stream: Stream) -> OutputSpan {
+    @inline(__always) func begin(_ stream: Stream) -> OutputSpan {
         self.stream = stream
         return streams.outputSpan(stream)
     }

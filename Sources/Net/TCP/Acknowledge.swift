@@ -34,8 +34,9 @@ extension Stack {
     /// False: it is not so, and nothing has changed.
     @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber, _ acked: Int) -> Bool {
         let frame = b.pointee.sndHead
-        guard frame != .none, frame == b.pointee.sndTail, b.pointee.sndUnsent == .none, ack == b.pointee.sndEnd,
-            ack == b.pointee.sndNxt, b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0,
+        // sndNxt at sndEnd: sndUnsent is .none.
+        guard frame != .none, frame == b.pointee.sndTail, ack == b.pointee.sndEnd, ack == b.pointee.sndNxt,
+            b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0,
             b.pointee.flags.isDisjoint(with: [.fastRecovery, .persisting, .finSent])
         else { return false }
         let info = pool.info(frame)

@@ -29,7 +29,7 @@ extension Stack {
             b.pointee.openFrame = .none
         }
         if b.pointee.sndChunks.head != nil { moveChunksToFrames(b) }
-        let sent = b.pointee.sndUnsent != .none && sendText(b)
+        let sent = b.pointee.sndUnsent != .none && (sendReply(b) || sendText(b))
         let flags = b.pointee.flags
         if flags.contains(.finQueued) { sendFin(b) } else if sent { return }
         // Text carries the ACK and the window; without any, they may have to leave by themselves.
@@ -61,8 +61,33 @@ extension Stack {
 
     // MARK: text
 
+    /// What nearly always leaves: a frame that was never sent, and nothing is in flight. False: it is not so, and nothing
+    /// has changed. The octet after the last one acknowledged is its first: otherwise a part of it were sent.
+    @inline(__always) private func sendReply(_ b: Block) -> Bool {
+        let frame = b.pointee.sndUnsent
+        let info = pool.info(frame)
+        let start = b.pointee.sndUna
+        guard frame == b.pointee.sndHead, frame == b.pointee.sndTail, info.pointee.flags == 0,
+            b.pointee.sndMax == start, b.pointee.sndNxt == start, UInt32(info.pointee.count) <= b.pointee.sndWnd,
+            b.pointee.sndChunks.head == nil, transmitQueue.room > 1,
+            b.pointee.optionsLength == UInt8(TCPOptions.timestampsLength)
+        else { return false }
+        let count = Int(info.pointee.count)
+        info.pointee.flags = SendFlags.sent
+        info.pointee.stamp = now
+        pool.retain(frame)
+        emit(
+            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength)
+        statistics.tcpBytesSent &+= UInt64(count)
+        b.pointee.sndUnsent = .none
+        b.pointee.sndNxt = start + count
+        b.pointee.sndMax = start + count
+        if b.pointee.retransmitAt == .max { startRetransmission(b) }
+        return true
+    }
+
     /// Sends from sndNxt on as far as the congestion window and the peer's window allow. True if a segment left.
-    @inline(__always) private func sendText(_ b: Block) -> Bool {
+    @inline(never) private func sendText(_ b: Block) -> Bool {
         var sent = false
         while b.pointee.sndUnsent != .none {
             let frame = b.pointee.sndUnsent

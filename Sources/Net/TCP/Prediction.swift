@@ -10,15 +10,24 @@ extension Stack {
     private static let headers = tcp + TCPSegment.minimumHeader
 
     /// Takes over the frame, unless it is anything but the expected: then nothing has changed and the answer is false.
-    @inline(__always) func inputExpected(_ d: FrameDescriptor) -> Bool {
+    /// A call for each frame: with the burst's loop around it, the registers would not suffice.
+    @inline(never) func inputExpected(_ d: FrameDescriptor) -> Bool {
+        inputExpected(d, options: TCPOptions.timestampsLength) || inputWithoutOptions(d)
+    }
+
+    /// Of a peer that does without timestamps.
+    @inline(never) private func inputWithoutOptions(_ d: FrameDescriptor) -> Bool { inputExpected(d, options: 0) }
+
+    /// `options` is a constant.
+    @inline(__always) private func inputExpected(_ d: FrameDescriptor, options: Int) -> Bool {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
         let length = Int(d.length)
-        guard length >= Self.headers, let total = expectedDatagram(p, within: length &- Self.ip) else { return false }
+        guard length >= Self.headers + options, let total = expectedDatagram(p, within: length &- Self.ip)
+        else { return false }
         // Header length without reserved bits, ACK, and PSH or not; nothing else.
-        let offsetAndFlags = p.raw16(Self.tcp + 12)
-        let options = Int(offsetAndFlags & 0xF0) &>> 2 &- TCPSegment.minimumHeader
-        let count = total &- (IPv4Header.minimumLength + TCPSegment.minimumHeader) &- options
-        guard offsetAndFlags & 0xF70F == 0x1000, options >= 0, count >= 0, isSumRight(p, total) else { return false }
+        let offsetAndFlags = UInt16(truncatingIfNeeded: (TCPSegment.minimumHeader + options) &<< 2) | 0x1000
+        let count = total &- (IPv4Header.minimumLength + TCPSegment.minimumHeader + options)
+        guard p.raw16(Self.tcp + 12) & 0xF7FF == offsetAndFlags, count >= 0, isSumRight(p, total) else { return false }
         // A block has a valid source address: it was checked when the block was made.
         let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
         guard let b = table.find(key), b.pointee.state == .established, options == Int(b.pointee.optionsLength)
@@ -50,7 +59,7 @@ extension Stack {
 
     /// The segment at its connection: the next in order, inside the window, acknowledging what was sent, and nothing is
     /// kept behind a gap. False: it is not so, and nothing has changed.
-    @inline(__always) private func inputPredicted(
+    @_transparent private func inputPredicted(
         _ b: Block, _ frame: FrameID, _ p: UnsafeRawPointer, options: Int, count: Int
     ) -> Bool {
         let sequence = SequenceNumber(p.big32(Self.tcp + 4))

@@ -39,7 +39,13 @@ extension Stack {
     /// reference with it. `flags` include ACK, so that nothing is owed afterwards. The header is made in words of eight
     /// bytes, which are summed before they are stored: reading back what was just stored in smaller pieces is slow.
     @inline(__always) func emit(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags) {
-        let options = Int(b.pointee.optionsLength)
+        emit(b, frame, count: count, sequence: sequence, flags: flags, options: Int(b.pointee.optionsLength))
+    }
+
+    /// `options` is `optionsLength`, maybe as a constant.
+    @inline(__always) func emit(
+        _ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags, options: Int
+    ) {
         let payload = pool.address(frame) + Self.payloadOffset
         let tcp = payload - TCPSegment.minimumHeader - options
         let length = TCPSegment.minimumHeader &+ options &+ count
@@ -106,7 +112,7 @@ extension Stack {
     /// An ACK of everything received has left: none is owed.
     @inline(__always) private func acknowledgementLeft(_ b: Block) {
         b.pointee.lastAckSent = b.pointee.rcvNxt
-        b.pointee.flags.remove(.ackNow)
+        b.pointee.flags = b.pointee.flags.subtracting(.ackNow)
         b.pointee.delayedAckAt = .max
     }
 
