@@ -42,10 +42,15 @@ struct RequestReader: BitwiseCopyable {
     var bufferedBytes: Int { partial.map { $0.pointee.buffer.count &+ $0.pointee.blockFilled } ?? 0 }
 
     /// The next request with at least one argument.
+    @inline(__always)
     mutating func next(_ feed: inout RequestFeed, _ scratch: RequestScratch) -> Arguments? {
+        // The last call for nearly every chunk.
+        feed.position == feed.chunk.count && partial == nil ? nil : nextHere(&feed, scratch)
+    }
+
+    private mutating func nextHere(_ feed: inout RequestFeed, _ scratch: RequestScratch) -> Arguments? {
         if partial == nil {
             let left = feed.chunk.count &- feed.position
-            if left == 0 { return nil }
             let arguments = scratch.arguments
             let read = RESPParser.readWhole(feed.chunk.base + feed.position, left, arguments)
             if read.remaining == 0 && read.position > 0 {

@@ -38,8 +38,7 @@ final class Shard<L: Link, C: Clock> {
     private var nextKernelPoll: Nanoseconds = 0
     private var nextCron: Nanoseconds = 0
     private var kicks = KickPolicy()
-    /// Unix time less monotonic time in nanoseconds, as of at most a millisecond ago.
-    private var unixOffset: Nanoseconds = 0
+    /// Monotonic time at which `unixMilliseconds` changes next.
     private var nextUnixReading: Nanoseconds = 0
     /// When a turn last found something to do.
     private var lastWork: Nanoseconds = 0
@@ -86,14 +85,16 @@ final class Shard<L: Link, C: Clock> {
     /// One reading a turn. The other clock is read each millisecond only, and follows the first in between: steps of the
     /// wall clock are seen a millisecond late.
     @inline(__always) private func readClock() {
-        let now = clock.monotonic
-        state.monotonic = now
-        if now >= nextUnixReading {
-            nextUnixReading = now &+ .milliseconds(1)
-            unixOffset = clock.unixMicroseconds &* 1000 &- now
-        }
-        state.unixMicroseconds = (now &+ unixOffset) / 1000
-        state.unixMilliseconds = state.unixMicroseconds / 1000
+        state.monotonic = clock.monotonic
+        if state.monotonic >= nextUnixReading { readWallClock() }
+    }
+
+    @inline(never) private func readWallClock() {
+        let unix = clock.unixMicroseconds &* 1000
+        state.unixOffset = unix &- state.monotonic
+        state.unixMilliseconds = unix / 1_000_000
+        // The wall clock's next millisecond: until then `unixMilliseconds` is right without a division.
+        nextUnixReading = state.monotonic &+ (1_000_000 &- unix % 1_000_000)
     }
 
     // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each. Where that

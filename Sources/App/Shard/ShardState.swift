@@ -31,7 +31,13 @@ final class ShardState {
     /// Clock readings of this turn.
     var monotonic: Nanoseconds = 0
     var unixMilliseconds: Int64 = 0
-    var unixMicroseconds: Int64 = 0
+    /// Unix time less monotonic time in nanoseconds, as of at most a millisecond ago.
+    var unixOffset: Nanoseconds = 0
+    /// For the few commands that ask.
+    var unixMicroseconds: Int64 {
+        get { (monotonic &+ unixOffset) / 1000 }
+        set { unixOffset = newValue &* 1000 &- monotonic }
+    }
     var entropy: Entropy
     /// There is no core without a shard: clients on this machine need the idle time of ours.
     var sharesCore = false

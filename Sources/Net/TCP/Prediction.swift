@@ -47,14 +47,14 @@ extension Stack {
         guard word0 & 0xFF3F_0000_0000_0000 == 0, word1 & 0xFF00 == UInt64(IPProtocol.tcp) << 8 else { return nil }
         let sum = InternetChecksum.add(InternetChecksum.add(word0, word1), UInt64(addressRaw))
         let total = Int(UInt16(truncatingIfNeeded: word0 &>> 16).byteSwapped)
-        return InternetChecksum.fold(sum) == 0xFFFF && total <= limit ? total : nil
+        return InternetChecksum.isRight(sum) && total <= limit ? total : nil
     }
 
     @inline(__always) private func isSumRight(_ p: UnsafeRawPointer, _ total: Int) -> Bool {
         let count = total &- IPv4Header.minimumLength
         let pseudo = InternetChecksum.pseudoHeader(
             p.raw32(Self.ip + 12), addressRaw, protocol: IPProtocol.tcp, length: count)
-        return InternetChecksum.fold(InternetChecksum.sumSegment(p + Self.tcp, count, pseudo)) == 0xFFFF
+        return InternetChecksum.isRight(InternetChecksum.sumSegment(p + Self.tcp, count, pseudo))
     }
 
     /// The segment at its connection: the next in order, inside the window, acknowledging what was sent, and nothing is

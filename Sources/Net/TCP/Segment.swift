@@ -56,7 +56,8 @@ extension Stack {
         let offset = UInt32(truncatingIfNeeded: (TCPSegment.minimumHeader &+ options) &<< 2)
         let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(advertiseWindow(b).bigEndian) &<< 16
         let word1 = UInt64(b.pointee.rcvNxt.raw.bigEndian) | UInt64(third) &<< 32
-        var sum = InternetChecksum.pseudoHeader(addressRaw, remoteRaw(b), protocol: IPProtocol.tcp, length: length)
+        let remote = remoteRaw(b)
+        var sum = InternetChecksum.pseudoHeader(addressRaw, remote, protocol: IPProtocol.tcp, length: length)
         sum = InternetChecksum.add(InternetChecksum.add(sum, word0), word1)
         tcp.putRaw64(word0, 0)
         tcp.putRaw64(word1, 8)
@@ -71,7 +72,8 @@ extension Stack {
         // Checksum, no urgent pointer.
         tcp.putRaw32(UInt32(InternetChecksum.finish(sum)), 16)
         acknowledgementLeft(b)
-        launch(b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length)
+        launch(
+            b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length, remote: remote)
     }
 
     /// Sums a TCP segment that was written with a zero checksum at `offset` of the frame, and off it goes.
@@ -79,13 +81,12 @@ extension Stack {
         let tcp = pool.address(frame) + offset
         let pseudo = InternetChecksum.pseudoHeader(addressRaw, remoteRaw(b), protocol: IPProtocol.tcp, length: count)
         tcp.putRaw16(InternetChecksum.finish(InternetChecksum.sum(tcp, count, pseudo)), 16)
-        launch(b, frame, offset: offset, count: count)
+        launch(b, frame, offset: offset, count: count, remote: remoteRaw(b))
     }
 
     /// IPv4 and Ethernet headers before a finished TCP segment at `offset` of the frame, and off it goes.
-    @inline(__always) func launch(_ b: Block, _ frame: FrameID, offset: Int, count: Int) {
+    @inline(__always) func launch(_ b: Block, _ frame: FrameID, offset: Int, count: Int, remote: UInt32) {
         let tcp = pool.address(frame) + offset
-        let remote = remoteRaw(b)
         IPv4Header.write(
             tcp - IPv4Header.minimumLength, protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote,
             payload: count)
