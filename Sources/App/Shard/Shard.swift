@@ -38,8 +38,10 @@ final class Shard<L: Link, C: Clock> {
     private var nextKernelPoll: Nanoseconds = 0
     private var nextCron: Nanoseconds = 0
     private var kicks = KickPolicy()
-    /// Monotonic time at which `unixMilliseconds` changes next.
-    private var nextUnixReading: Nanoseconds = 0
+    /// Monotonic time at which the wall clock's millisecond changes.
+    private var nextMillisecond: Nanoseconds = 0
+    /// A millisecond has begun since the timers were looked at, or they had more to do than one turn's budget.
+    private var timersAreDue = true
     /// When a turn last found something to do.
     private var lastWork: Nanoseconds = 0
 
@@ -82,19 +84,20 @@ final class Shard<L: Link, C: Clock> {
         return work
     }
 
-    /// One reading a turn. The other clock is read each millisecond only, and follows the first in between: steps of the
-    /// wall clock are seen a millisecond late.
+    /// One reading a turn. The wall clock is read when its millisecond changes, and follows the other in between: a step
+    /// of it is seen a millisecond late. Timers have ticks of a millisecond, so they are looked at then, too.
     @inline(__always) private func readClock() {
-        state.monotonic = clock.monotonic
-        if state.monotonic >= nextUnixReading { readWallClock() }
+        let now = clock.monotonic
+        state.monotonic = now
+        if now >= nextMillisecond { beginMillisecond(now) }
     }
 
-    @inline(never) private func readWallClock() {
-        let unix = clock.unixMicroseconds &* 1000
-        state.unixOffset = unix &- state.monotonic
-        state.unixMilliseconds = unix / 1_000_000
-        // The wall clock's next millisecond: until then `unixMilliseconds` is right without a division.
-        nextUnixReading = state.monotonic &+ (1_000_000 &- unix % 1_000_000)
+    private func beginMillisecond(_ now: Nanoseconds) {
+        let unix = clock.unixMicroseconds
+        state.unixOffset = unix &* 1000 &- now
+        state.unixMilliseconds = unix / 1000
+        nextMillisecond = now &+ (1000 &- unix % 1000) &* 1000
+        timersAreDue = true
     }
 
     // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each. Where that
@@ -124,14 +127,16 @@ final class Shard<L: Link, C: Clock> {
         return pump.serveKernel()
     }
 
-    @inline(__always) private func timers() -> Bool {
+    @inline(__always) private func timers() -> Bool { timersAreDue && runTimers() }
+
+    private func runTimers() -> Bool {
         if let stack {
             stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
             if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveStack() }
         }
-        let more = state.tendKeys()
+        timersAreDue = state.tendKeys()
         if state.monotonic >= nextCron { cron() }
-        return more
+        return timersAreDue
     }
 
     private func cron() {
@@ -216,14 +221,16 @@ final class Shard<L: Link, C: Clock> {
     /// When the next turn is due even if nothing arrives.
     func nextDeadline() -> Nanoseconds {
         var deadline = nextCron
+        if let next = streams.stack?.nextDeadline { deadline = min(deadline, next) }
+        if let next = state.keyspace.nextDeadline { deadline = min(deadline, next) }
+        // Timers are looked at once a millisecond.
+        deadline = max(deadline, nextMillisecond)
         if let stack = streams.stack {
-            if let next = stack.nextDeadline { deadline = min(deadline, next) }
             if kicks.isHolding { deadline = min(deadline, kicks.heldSince + KickPolicy.span) }
             // A full device: come back soon rather than when it says so.
             if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }
         }
         if let next = streams.kernel?.nextDeadline { deadline = min(deadline, next) }
-        if let next = state.keyspace.nextDeadline { deadline = min(deadline, next) }
         return deadline
     }
 }

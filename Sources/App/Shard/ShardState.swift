@@ -105,8 +105,10 @@ final class ShardState {
     /// Keys whose deadline has passed, tables that grow or shrink, and what FLUSHALL left to be freed, in small budgets.
     /// True while there is more: the shard must not sleep over it.
     func tendKeys() -> Bool {
-        keyspace.expireDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: 64)
-        return keyspace.incrementalWork(budget: 256)
+        let budget = 64
+        let expired = keyspace.expireDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: budget)
+        let more = keyspace.incrementalWork(budget: 256)
+        return more || expired == budget
     }
 
     // MARK: executing
