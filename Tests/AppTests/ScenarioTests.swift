@@ -208,6 +208,30 @@ import Testing
         }
     }
 
+    /// A segment of a connection that no shard knows is answered by RST, wherever it arrives.
+    @Test func forgottenConnections() {
+        let s = Scenario(shards: 3, queues: 2)
+        let clients = (0..<10).map { _ in s.connect() }
+        s.server.wire.faults.loss = 1
+        #expect(s.server.liveSessions == 10)
+        for shard in s.server.shards {
+            var walk = shard.state.sessions.first
+            while let session = walk {
+                session.state.pointee.flags.insert(.closeNow)
+                shard.state.pendingClose.append(session.id)
+                walk = shard.state.sessions.next(after: session)
+            }
+        }
+        s.run()
+        s.server.wire.faults.loss = 0
+        #expect(s.server.liveSessions == 0)
+        for client in clients {
+            #expect(s.ask(client, "PING", for: .seconds(1)) == "")
+            #expect(client.isClosed)
+        }
+        #expect(s.leak() == nil)
+    }
+
     @Test func commandsOnAllShardsCountOnce() {
         let s = Scenario(shards: 3)
         let client = s.connect()
@@ -215,6 +239,46 @@ import Testing
         let before = s.info(client, "total_commands_processed")!
         s.ask(client, "DBSIZE\nEXISTS \(keys)\nPING")
         #expect(s.info(client, "total_commands_processed")! == before + 4)
+    }
+}
+
+/// Who has not logged in.
+@Suite struct ScenarioPasswordTests {
+    let s = Scenario(config: try! Config(["requirepass": "secret"]))
+
+    @Test func nothingButLoggingIn() {
+        for shard in 0..<2 {
+            let client = s.connect(on: shard)
+            let refused = "-NOAUTH Authentication required.\r\n"
+            let lines = [
+                "GET \(s.key(of: 0))", "GET \(s.key(of: 1))", "DBSIZE", "FLUSHALL", "INFO", "CONFIG GET requirepass",
+                "CONFIG SET timeout 1", "CLIENT LIST", "CLIENT ID", "COMMAND COUNT", "SHUTDOWN", "SELECT 1", "PING",
+                "EXISTS \(s.key(of: 0)) \(s.key(of: 1))", "CLIENT REPLY OFF",
+            ]
+            for line in lines { #expect(s.ask(client, line) == refused, "\(line)") }
+            #expect(s.ask(client, "HELLO 3 AUTH default wrong").hasPrefix("-WRONGPASS"))
+            #expect(s.ask(client, "PING") == refused)
+            #expect(s.ask(client, "HELLO 3 AUTH default secret\nGET none").hasSuffix("*0\r\n_\r\n"))
+            #expect(s.ask(client, "RESET\nPING") == "+RESET\r\n" + refused)
+            #expect(s.ask(client, "QUIT") == "+OK\r\n")
+        }
+        #expect(!s.server.isShutDown)
+    }
+
+    @Test func theyMayDeclareLittle() {
+        func expect(_ request: [UInt8], _ reply: String, sourceLocation: SourceLocation = #_sourceLocation) {
+            let client = s.connect()
+            client.send(request)
+            s.run(.milliseconds(50))
+            #expect(s.heard(client) == reply, sourceLocation: sourceLocation)
+        }
+        expect(Array("*11\r\n".utf8), "-ERR Protocol error: unauthenticated multibulk length\r\n")
+        expect(Array("*2\r\n$4\r\nAUTH\r\n$16385\r\n".utf8), "-ERR Protocol error: unauthenticated bulk length\r\n")
+        expect(Array("*2\r\n$4\r\nAUTH\r\n$16384\r\n".utf8), "")
+        let value = [UInt8](repeating: 120, count: 100_000)
+        let login = Array("*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n".utf8)
+        expect(login + encode([Array("SET".utf8), Array("k".utf8), value]), "+OK\r\n+OK\r\n")
+        expect(login + encode(Array(repeating: Array("EXISTS".utf8), count: 20)), "+OK\r\n:0\r\n")
     }
 }
 

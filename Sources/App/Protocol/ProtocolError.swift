@@ -9,6 +9,8 @@ struct ProtocolError: Error, BitwiseCopyable, Equatable {
         case tooBigBulkCountString
         case tooBigInlineRequest
         case unbalancedQuotes
+        case unauthenticatedMultibulkLength
+        case unauthenticatedBulkLength
         /// One command is larger than the query buffer may become. Redis closes without a reply.
         case queryBufferLimit
         /// No memory for a declared bulk string. Closes without a reply.
@@ -36,6 +38,8 @@ struct ProtocolError: Error, BitwiseCopyable, Equatable {
         case .tooBigBulkCountString: reply.error("ERR Protocol error: too big bulk count string")
         case .tooBigInlineRequest: reply.error("ERR Protocol error: too big inline request")
         case .unbalancedQuotes: reply.error("ERR Protocol error: unbalanced quotes in request")
+        case .unauthenticatedMultibulkLength: reply.error("ERR Protocol error: unauthenticated multibulk length")
+        case .unauthenticatedBulkLength: reply.error("ERR Protocol error: unauthenticated bulk length")
         case .queryBufferLimit, .outOfMemory: break
         }
     }

@@ -51,7 +51,7 @@ struct RESPParser: BitwiseCopyable {
         if remaining == 0 {
             guard input.count > 0 else { return .incomplete }
             guard input[0] == UInt8(ascii: "*") else { return parseInline(input, into: scratch) }
-            let status = parseCount(input)
+            let status = parseCount(input, isRestricted: scratch.state.pointee.isRestricted)
             if status != .command || remaining == 0 { return status }
         }
         return parseArguments(input, into: scratch)
@@ -128,12 +128,13 @@ struct RESPParser: BitwiseCopyable {
 
     /// `*N`. Returns `.command` when it was read.
     @inline(never)
-    private mutating func parseCount(_ input: ByteView) -> Status {
+    private mutating func parseCount(_ input: ByteView, isRestricted: Bool) -> Status {
         let end = lineEnd(input)
         if end < 0 { return end == Self.noLineEnd ? .incomplete : fail(.tooBigCountString) }
         guard let number = parseInteger(ByteView(input.base + 1, end &- 1)), number <= Self.maximumCount else {
             return fail(.invalidMultibulkLength)
         }
+        if isRestricted && number > RequestScratch.restrictedCount { return fail(.unauthenticatedMultibulkLength) }
         remaining = max(0, Int(number))
         position = end &+ 2
         scanned = position
@@ -147,7 +148,8 @@ struct RESPParser: BitwiseCopyable {
         let limit = input.count
         while true {
             if bulkLength < 0 {
-                let status = parseBulkLength(input, scratch.state.pointee.maximumBulkLength)
+                let status = parseBulkLength(
+                    input, scratch.state.pointee.maximumBulkLength, isRestricted: scratch.state.pointee.isRestricted)
                 if status != .command { return status }
             }
             let length = bulkLength
@@ -169,7 +171,7 @@ struct RESPParser: BitwiseCopyable {
 
     /// `$N`. Returns `.command` when it was read.
     @inline(never)
-    private mutating func parseBulkLength(_ input: ByteView, _ maximum: Int) -> Status {
+    private mutating func parseBulkLength(_ input: ByteView, _ maximum: Int, isRestricted: Bool) -> Status {
         let end = lineEnd(input)
         if end < 0 { return end == Self.noLineEnd ? .incomplete : fail(.tooBigBulkCountString) }
         guard input[position] == UInt8(ascii: "$") else { return fail(.expectedDollar, found: input[position]) }
@@ -177,6 +179,7 @@ struct RESPParser: BitwiseCopyable {
         guard let number = parseInteger(digits), number >= 0, number <= Int64(maximum) else {
             return fail(.invalidBulkLength)
         }
+        if isRestricted && number > RequestScratch.restrictedBulkLength { return fail(.unauthenticatedBulkLength) }
         bulkLength = Int(number)
         position = end &+ 2
         scanned = position

@@ -22,9 +22,15 @@ struct RequestScratch: BitwiseCopyable {
         var maximumBulkLength: Int
         /// Most bytes that one incomplete command may hold (client-query-buffer-limit).
         var maximumBuffered: Int
+        /// The session being read has not logged in and must: it may declare little, since it need not send it to
+        /// take memory.
+        var isRestricted = false
     }
 
     static let minimumArguments = 1024
+    /// What a client may declare before it has logged in, as in Redis.
+    static let restrictedCount = 10
+    static let restrictedBulkLength = 16384
     static let maximumSpares = 32
     /// A spare keeps its buffer only if that is at most this large.
     static let maximumSpareBuffer = 4096

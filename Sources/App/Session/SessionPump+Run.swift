@@ -30,6 +30,7 @@ extension SessionPump {
     private func runUnusual(_ context: inout CommandContext, _ session: Session) -> Bool {
         let state = session.state
         guard state.pointee.outstanding == 0 else { return parkUnresolved(&context, session) }
+        defer { scratch.state.pointee.isRestricted = !session.isAuthenticated }
         guard session.dropsReplies else {
             let open = runChecked(&context, session)
             if state.pointee.parked == nil { session.commandEnded() }

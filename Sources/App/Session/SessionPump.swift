@@ -114,6 +114,7 @@ final class SessionPump {
         state.pointee.lastInteraction = shard.monotonic
         guard state.pointee.parked == nil else { return }
         let stream = state.pointee.stream
+        scratch.state.pointee.isRestricted = !session.isAuthenticated
         // No output memory is asked for before there is a command: half a request must not hold a frame.
         var context = shard.context(session, sink: sink, span: nullSink.begin())
         var begun = false
