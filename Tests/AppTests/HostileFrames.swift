@@ -96,6 +96,7 @@ struct HostileFrames {
         if entropy.chance(0.05) { header[6] = UInt8(truncatingIfNeeded: entropy.next()) }
         if entropy.chance(0.05) { header[entropy.next(below: 4)] = UInt8(truncatingIfNeeded: entropy.next()) }
         if entropy.chance(0.9) { header = Self.sealed(header, at: 10) }
+        if entropy.chance(0.02) { header[10] ^= 1 }
         return Self.server + Self.attacker + [8, 0] + header + payload
     }
 
