@@ -105,7 +105,8 @@ final class Scenario {
 
     /// Of INFO: the sum over shards of a counter, or nil if there is none of this name.
     func info(_ client: SimulatedClient, _ name: String) -> Int? {
-        ask(client, "INFO").split(separator: "\r\n").first { $0.hasPrefix(name + ":") }
+        // A long reply may need an acknowledgement that is delayed.
+        ask(client, "INFO", for: .milliseconds(200)).split(separator: "\r\n").first { $0.hasPrefix(name + ":") }
             .flatMap { Int($0.dropFirst(name.count + 1)) }
     }
 
