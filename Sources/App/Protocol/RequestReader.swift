@@ -44,13 +44,13 @@ struct RequestReader: BitwiseCopyable {
     /// The next request with at least one argument.
     @inline(__always)
     mutating func next(_ feed: inout RequestFeed, _ scratch: RequestScratch) -> Arguments? {
+        let left = feed.chunk.count &- feed.position
         // The last call for nearly every chunk.
-        feed.position == feed.chunk.count && partial == nil ? nil : nextHere(&feed, scratch)
+        return left == 0 && partial == nil ? nil : nextHere(&feed, left, scratch)
     }
 
-    private mutating func nextHere(_ feed: inout RequestFeed, _ scratch: RequestScratch) -> Arguments? {
+    private mutating func nextHere(_ feed: inout RequestFeed, _ left: Int, _ scratch: RequestScratch) -> Arguments? {
         if partial == nil {
-            let left = feed.chunk.count &- feed.position
             let arguments = scratch.arguments
             let read = RESPParser.readWhole(feed.chunk.base + feed.position, left, arguments)
             if read.remaining == 0 && read.position > 0 {
