@@ -6,8 +6,9 @@ struct CommandEntry: BitwiseCopyable {
     let id: CommandID
     let routing: Routing
     let flags: CommandFlags
-    /// Words including the name; negative: at least that many.
-    let arity: Int32
+    /// How many words, the name included, the command takes: a range, so that the check is two comparisons.
+    let fewestWords: Int32
+    let mostWords: Int32
     /// 0: no keys. `lastKey` negative: counted from the end. `keyStep` >= 1.
     let firstKey: Int16
     let lastKey: Int16
@@ -22,9 +23,12 @@ struct CommandEntry: BitwiseCopyable {
     /// The same without the container.
     let name: ByteView
 
+    /// As Redis gives it; negative: at least that many words.
+    var arity: Int32 { mostWords == .max ? 0 &- fewestWords : fewestWords }
+
     @inline(__always)
     func accepts(argumentCount count: Int) -> Bool {
-        arity >= 0 ? count == Int(arity) : count >= Int(0 &- arity)
+        count >= Int(fewestWords) && count <= Int(mostWords)
     }
 
     /// Where the keys are among `count` words. Not for the hot path, which uses `firstKey`.
@@ -189,7 +193,8 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
             let prefix = fullName.utf8.count - spec.name.utf8.count
             (entries + number).initialize(
                 to: CommandEntry(
-                    id: spec.id, routing: spec.routing, flags: spec.flags, arity: Int32(spec.arity),
+                    id: spec.id, routing: spec.routing, flags: spec.flags, fewestWords: Int32(abs(spec.arity)),
+                    mostWords: spec.arity < 0 ? .max : Int32(spec.arity),
                     firstKey: Int16(spec.keys?.first ?? 0), lastKey: Int16(spec.keys?.last ?? 0),
                     keyStep: Int16(spec.keys?.step ?? 0),
                     firstSubcommand: Int16(number < specs.count ? firstSubcommand[number] : 0),
