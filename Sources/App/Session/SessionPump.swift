@@ -109,31 +109,43 @@ final class SessionPump {
 
     /// Executes what the session has received, until nothing whole is left or it must wait for another shard.
     func service(_ session: Session) {
+        let stream = session.state.pointee.stream
+        switch stream.kind {
+        case .stack: read(session, StackPort(stack: streams.stackReference!, connection: stream.connection))
+        case .kernel:
+            let kernel = Unmanaged.passUnretained(streams.kernel!)
+            read(session, KernelPort(kernel: kernel, connection: stream.kernelConnection))
+        case .none: break
+        }
+    }
+
+    @inline(__always)
+    private func read<Port: StreamPort>(_ session: Session, _ port: Port) {
         let state = session.state
         guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
         state.pointee.lastInteraction = shard.monotonic
         guard state.pointee.parked == nil else { return }
-        let stream = state.pointee.stream
         scratch.state.pointee.isRestricted = !session.isAuthenticated
         // No output memory is asked for before there is a command: half a request must not hold a frame.
         var context = shard.context(session, sink: sink, span: nullSink.begin())
         var begun = false
         var open = true
         while open {
-            let view = streams.received(stream)
+            let view = port.received()
             guard view.count > 0 else { break }
             var feed = RequestFeed(view)
             while open, let arguments = state.pointee.reader.next(&feed, scratch) {
                 if !begun {
-                    context.reply = ReplyWriter(sink.begin(stream), sink: sink, isRESP3: session.isRESP3)
+                    let span = sink.begin(state.pointee.stream, with: port.outputSpan())
+                    context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
                     begun = true
                 }
                 context.arguments = arguments
                 open = run(&context, session)
             }
-            streams.consume(stream, state.pointee.reader.finish(&feed, scratch))
+            port.consume(state.pointee.reader.finish(&feed, scratch))
             if feed.error != nil {
-                if begun { streams.commit(stream, context.reply.finish()) }
+                if begun { port.commit(context.reply.finish()) }
                 shard.statistics.protocolErrors &+= 1
                 // Behind the replies of commands under way.
                 state.pointee.refusal = feed.error
@@ -142,7 +154,7 @@ final class SessionPump {
             }
         }
         if begun {
-            streams.commit(stream, context.reply.finish())
+            port.commit(context.reply.finish())
             checkBacklog(session)
         }
         guard state.pointee.flags.isDisjoint(with: .finishing) else {

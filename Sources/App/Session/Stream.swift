@@ -32,10 +32,45 @@ struct Stream: BitwiseCopyable, @unchecked Sendable {
     var kernelConnection: KernelConnection { unsafeBitCast(handle.unsafelyUnwrapped, to: KernelConnection.self) }
 }
 
+/// One stream whose kind is known at compile time: what the reading of commands is specialised for, so that the kind is
+/// asked once for a burst of commands.
+protocol StreamPort: BitwiseCopyable {
+    func received() -> ByteView
+    func consume(_ count: Int)
+    func outputSpan() -> OutputSpan
+    func commit(_ cursor: UnsafeMutableRawPointer)
+}
+
+/// `Unmanaged`, because the shard keeps its stack for longer than any burst: nothing is retained on the way.
+struct StackPort: StreamPort {
+    let stack: Unmanaged<Stack>
+    let connection: TCPConnection
+
+    @inline(__always) func received() -> ByteView { stack._withUnsafeGuaranteedRef { $0.received(connection) } }
+    @inline(__always) func consume(_ count: Int) { stack._withUnsafeGuaranteedRef { $0.consume(connection, count) } }
+    @inline(__always) func outputSpan() -> OutputSpan { stack._withUnsafeGuaranteedRef { $0.outputSpan(connection) } }
+    @inline(__always) func commit(_ cursor: UnsafeMutableRawPointer) {
+        stack._withUnsafeGuaranteedRef { $0.commit(connection, cursor) }
+    }
+}
+
+struct KernelPort: StreamPort {
+    let kernel: Unmanaged<KernelStack>
+    let connection: KernelConnection
+
+    @inline(__always) func received() -> ByteView { kernel._withUnsafeGuaranteedRef { $0.received(connection) } }
+    @inline(__always) func consume(_ count: Int) { kernel._withUnsafeGuaranteedRef { $0.consume(connection, count) } }
+    @inline(__always) func outputSpan() -> OutputSpan { kernel._withUnsafeGuaranteedRef { $0.outputSpan(connection) } }
+    @inline(__always) func commit(_ cursor: UnsafeMutableRawPointer) {
+        kernel._withUnsafeGuaranteedRef { $0.commit(connection, cursor) }
+    }
+}
+
 /// The two sources of byte streams of one shard.
 final class Streams {
     /// nil where the shard has no link.
     let stack: Stack?
+    let stackReference: Unmanaged<Stack>?
     /// nil where kernel sockets are not served.
     let kernel: KernelStack?
     /// The link's counters, as of the beginning of the turn.
@@ -44,9 +79,10 @@ final class Streams {
     init(stack: Stack?, kernel: KernelStack?) {
         self.stack = stack
         self.kernel = kernel
+        stackReference = stack.map { Unmanaged.passUnretained($0) }
     }
 
-    @inline(__always) func received(_ stream: Stream) -> ByteView {
+    func received(_ stream: Stream) -> ByteView {
         switch stream.kind {
         case .stack: return stack!.received(stream.connection)
         case .kernel: return kernel!.received(stream.kernelConnection)
@@ -54,7 +90,7 @@ final class Streams {
         }
     }
 
-    @inline(__always) func consume(_ stream: Stream, _ count: Int) {
+    func consume(_ stream: Stream, _ count: Int) {
         switch stream.kind {
         case .stack: stack!.consume(stream.connection, count)
         case .kernel: kernel!.consume(stream.kernelConnection, count)
@@ -126,9 +162,15 @@ final class StreamSink: ReplySink {
 
     init(streams: Streams) { self.streams = streams }
 
-    @inline(__always) func begin(_ stream: Stream) -> OutputSpan {
+    func begin(_ stream: Stream) -> OutputSpan {
         self.stream = stream
         return streams.outputSpan(stream)
+    }
+
+    /// The same for a caller that has asked the stream for its span already.
+    @inline(__always) func begin(_ stream: Stream, with span: OutputSpan) -> OutputSpan {
+        self.stream = stream
+        return span
     }
 
     override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan {
