@@ -18,8 +18,8 @@ struct Simulate: ParsableCommand {
     var shards = 2
     @Option(help: "Shards that have a queue of the device; 0 means all.")
     var queues = 0
-    @Option(help: "Clients.")
-    var clients = 4
+    @Option(help: "Clients (4; the measurement has 1).")
+    var clients: Int?
     @Option(help: "Commands of each client.")
     var commands = 200
     @Option(help: "Requests that a client, or the measurement, has under way.")
@@ -38,7 +38,7 @@ struct Simulate: ParsableCommand {
     var requests = 10000
 
     func validate() throws {
-        guard shards >= 1, queues >= 0, queues <= shards, clients >= 1, commands >= 0, pipeline >= 1, requests >= 1
+        guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0, pipeline >= 1, requests >= 1
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
@@ -50,14 +50,14 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
-            let turns = Measurement.run(command, pipeline: pipeline, requests: requests)
-            print("\(requests) requests, \(pipeline) at a time, in \(turns) turns")
+            let turns = Measurement.run(command, clients: clients ?? 1, pipeline: pipeline, requests: requests)
+            print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }
         var options = Simulation.Options()
         options.shards = shards
         options.queues = queues
-        options.clients = clients
+        options.clients = clients ?? options.clients
         options.commandsPerClient = commands
         options.pipeline = pipeline
         options.faults.loss = loss
