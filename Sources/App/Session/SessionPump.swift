@@ -31,9 +31,14 @@ final class SessionPump {
 
     // MARK: events
 
+    /// Once the sessions of a turn have written so many spans (of 1 KiB to 16 KiB), the others wait for the next turn:
+    /// clients that ask for large values together must not keep everybody's packets waiting until the last is copied.
+    private static let spansPerTurn = 512
+
     func serveStack() {
         let stack = Unmanaged.passUnretained(streams.stack!)
-        while let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
+        sink.furtherSpans = 0
+        while sink.furtherSpans < Self.spansPerTurn, let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
             if let context = ready.context {
                 handle(ready.events, Session(context))
             } else {
@@ -58,7 +63,8 @@ final class SessionPump {
     func serveKernel() -> Bool {
         guard let kernel = streams.kernel else { return false }
         var work = false
-        while let connection = kernel.nextEvent() {
+        sink.furtherSpans = 0
+        while sink.furtherSpans < Self.spansPerTurn, let connection = kernel.nextEvent() {
             work = true
             let events = kernel.takeEvents(connection)
             if let context = kernel.context(connection) {

@@ -159,6 +159,8 @@ final class Streams {
 final class StreamSink: ReplySink {
     private let streams: Streams
     private var stream = Stream.none
+    /// Spans lent beyond the first of each burst of commands, since the pump set it to 0: about how much is written.
+    var furtherSpans = 0
 
     init(streams: Streams) { self.streams = streams }
 
@@ -174,6 +176,7 @@ final class StreamSink: ReplySink {
     }
 
     override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan {
+        furtherSpans &+= 1
         streams.commit(stream, cursor)
         return streams.outputSpan(stream)
     }

@@ -111,9 +111,11 @@ final class Shard<L: Link, C: Clock> {
             if state.shardCount > 1, !streams.stack!.strays.isEmpty {
                 inbound.handOver(streams.stack!.strays, pool: link!.pool)
             }
-            pump.serveStack()
+        } else if !stack._withUnsafeGuaranteedRef({ $0.hasReady }) {
+            return false
         }
-        return count > 0
+        pump.serveStack()
+        return true
     }
 
     @inline(__always) private func pollKernel() -> Bool { hasKernel && pollSockets() }
