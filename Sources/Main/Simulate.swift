@@ -38,7 +38,8 @@ struct Simulate: ParsableCommand {
     var requests = 10000
 
     func validate() throws {
-        guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0, pipeline >= 1, requests >= 1
+        guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
+            pipeline >= 1, requests >= 1
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
