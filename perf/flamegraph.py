@@ -9,7 +9,7 @@ WIDTH, ROW, MARGIN, CHARACTER = 1400, 17, 10, 6.6
 # A stack with one of these in it is a thread with nothing to do; what is below is of no interest.
 IDLE = {
     "idle: asleep": re.compile(r"^(do_sys_poll|__x64_sys_ppoll|__x64_sys_poll|__?poll|ppoll|do_futex)$"),
-    "idle: looks again": re.compile(r"^(__)?sched_yield$"),
+    "idle: looks again": re.compile(r"^((__)?sched_yield|.*Shard\.watch\(\))$"),
 }
 
 # What a frame belongs to, by its shared object or by its name, and that part's colour.

@@ -185,6 +185,9 @@ final class Shard<L: Link, C: Clock> {
     /// Between two turns without work: looks at the rings alone, so that a frame is answered some 100 ns earlier than
     /// after a whole turn in vain. Where every core has a shard, somebody may need this one more (a client on this
     /// machine): it is given away now and then, not between all looks, since that is a system call.
+    ///
+    /// Never inlined: in a profile, waiting must be told apart from working.
+    @inline(never)
     private func watch() {
         // Kernel sockets can only be asked by a system call, which is the turn's.
         if hasLink && !(hasKernel && streams.kernel!.liveConnections > 0) {
