@@ -13,7 +13,10 @@ class ServerControl: @unchecked Sendable {
     func publish(_ config: Config) { fatalError("abstract") }
 
     /// CONFIG REWRITE. The error reply, or nil when it is done. Only from shard 0.
-    func rewriteConfigFile() -> String? { "ERR The server is running without a config file" }
+    func rewriteConfigFile() -> String? {
+        facts.configFile.isEmpty
+            ? "ERR The server is running without a config file" : "ERR CONFIG REWRITE is not supported yet"
+    }
 
     /// SHUTDOWN: every shard ends after its present turn; connections are closed by that.
     func shutDown() { fatalError("abstract") }

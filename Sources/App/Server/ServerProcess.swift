@@ -65,10 +65,10 @@ public final class Server {
 
     private func openLinks() throws -> LinkSet? {
         guard let kind = LinkKind(rawValue: config.link.rawValue), kind != .kernel else { return nil }
-        let automatic = SubnetAddress("10.77.0.2/24")!
-        guard let address = config.address ?? (kind == .auto || kind == .tap ? automatic : nil) else {
+        guard config.address != nil || kind == .auto || kind == .tap else {
             throw LinkError.missingDirective("address")
         }
+        let address = config.stackAddress
         var wanted = LinkConfiguration(
             kind: kind, interface: config.interface, address: address.address, prefixLength: address.prefixLength,
             queues: mesh.shardCount)
@@ -112,14 +112,16 @@ public final class Server {
         if let links {
             facts.link = links.driver
             facts.interface = links.interface
-            facts.address = (config.address ?? SubnetAddress("10.77.0.2/24")!).address.description
+            facts.address = config.stackAddress.address.description
+        } else {
+            facts.link = "kernel"
         }
         return facts
     }
 
     private func announce(_ links: LinkSet?) {
         if links != nil {
-            let address = (config.address ?? SubnetAddress("10.77.0.2/24")!).address
+            let address = config.stackAddress.address
             log.notice("Serving \(address):\(stackPort) over our own TCP/IP stack")
         }
         if config.hasKernelListener {
@@ -176,6 +178,11 @@ extension LinkError {
     }
 }
 
+extension Config {
+    /// The stack's address: as given, or that of the pair which `link auto` makes.
+    fileprivate var stackAddress: SubnetAddress { address ?? SubnetAddress("10.77.0.2/24")! }
+}
+
 /// What a shard's thread is given at its start.
 private struct Seat<L: Link>: @unchecked Sendable {
     let id: Int
@@ -212,7 +219,7 @@ private struct Seat<L: Link>: @unchecked Sendable {
 
     private func makeStack(_ entropy: inout Entropy, now: Nanoseconds) -> Stack? {
         guard let link else { return nil }
-        let address = config.address ?? SubnetAddress("10.77.0.2/24")!
+        let address = config.stackAddress
         var wanted = Stack.Configuration(
             hardwareAddress: link.hardwareAddress, address: address.address, prefixLength: address.prefixLength)
         wanted.gateway = config.gateway
