@@ -47,7 +47,7 @@ extension SessionPump {
     /// SELECT, HELLO and RESET change what later commands of the burst see.
     @inline(__always)
     func afterLocal(_ context: inout CommandContext, _ session: Session) {
-        context.database = shard.keyspace.database(Int(session.state.pointee.database))
+        context.database = shard.database(session.state.pointee.database)
         context.reply.isRESP3 = session.isRESP3
     }
 

@@ -9,6 +9,8 @@ final class ShardState {
     let shardCount: Int
     /// The keys that this shard owns.
     let keyspace: Keyspace
+    /// Number 0, where nearly every client is: without a call.
+    private let firstDatabase: Database
     /// Which shard owns which key.
     let slots: SlotTable
     let sessions: SessionTable
@@ -56,6 +58,7 @@ final class ShardState {
         shardCount = mesh.shardCount
         self.mesh = mesh
         self.keyspace = keyspace
+        firstDatabase = keyspace.database(0)
         self.published = published
         self.control = control
         self.streams = streams
@@ -111,6 +114,9 @@ final class ShardState {
         return more || expired == budget
     }
 
+    @inline(__always)
+    func database(_ index: UInt16) -> Database { index == 0 ? firstDatabase : keyspace.database(Int(index)) }
+
     // MARK: executing
 
     /// What a command of `session` sees on this shard, before its arguments are set.
@@ -118,7 +124,7 @@ final class ShardState {
     func context(_ session: Session, sink: ReplySink, span: OutputSpan) -> CommandContext {
         CommandContext(
             arguments: .none, reply: ReplyWriter(span, sink: sink, isRESP3: session.isRESP3),
-            database: keyspace.database(Int(session.state.pointee.database)), shard: self, session: session,
+            database: database(session.state.pointee.database), shard: self, session: session,
             clientID: session.id)
     }
 
@@ -127,7 +133,7 @@ final class ShardState {
         var context = CommandContext(
             arguments: request.pointee.argumentList,
             reply: ReplyWriter(sink.begin(request), sink: sink, isRESP3: request.pointee.isRESP3),
-            database: keyspace.database(Int(request.pointee.database)), shard: self, session: nil,
+            database: database(request.pointee.database), shard: self, session: nil,
             clientID: request.pointee.clientID)
         // A fan-out counts once, where it begins.
         if request.pointee.fanOut == nil { statistics.commandsProcessed &+= 1 }
