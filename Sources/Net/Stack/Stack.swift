@@ -32,6 +32,9 @@ public final class Stack {
     private var nextMillisecond: Nanoseconds = .min
     /// Below this many free frames the stack saves: received text moves to the heap, gaps are not filled, output waits.
     let scarceFrames: Int
+    /// The lower bound of the retransmission timeout, and the largest sum of the estimator to which it applies.
+    let shortRTO: Nanoseconds
+    let shortRTOMicroseconds: UInt32
     /// Our addresses as they lie on the wire.
     let addressRaw: UInt32
     let hardwareSelfRaw: UInt64
@@ -74,6 +77,8 @@ public final class Stack {
         transmitQueue = FrameQueue(capacity: configuration.transmitCapacity)
         strays = FrameQueue(capacity: configuration.strayHandling ? configuration.transmitCapacity : 1)
         scarceFrames = pool.count / 8
+        shortRTO = min(configuration.minimumRTO, RoundTripEstimator.maximum)
+        shortRTOMicroseconds = UInt32(shortRTO / 1_000)
         addressRaw = configuration.address.bits.bigEndian
         hardwareSelfRaw = Ethernet.raw(configuration.hardwareAddress)
         ethernetTail = hardwareSelfRaw | UInt64(EtherType.ipv4.bigEndian) << 48

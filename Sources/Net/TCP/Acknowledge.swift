@@ -30,15 +30,14 @@ extension Stack {
         return true
     }
 
-    /// `acknowledge` for the usual: a reply of one frame, sent once, all of it acknowledged, and nothing special going on.
-    /// False: it is not so, and nothing has changed.
+    /// `acknowledge` for the usual: a reply of one frame, sent once, all of it acknowledged, and nothing special going on:
+    /// no recovery, no persisting, no FIN sent, which the caller has checked. False: it is not so, and nothing has changed.
     @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber, _ acked: Int) -> Bool {
-        let frame = b.pointee.sndHead
         // sndNxt at sndEnd: sndUnsent is .none.
-        guard frame != .none, frame == b.pointee.sndTail, ack == b.pointee.sndEnd, ack == b.pointee.sndNxt,
-            b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0,
-            b.pointee.flags.isDisjoint(with: [.fastRecovery, .persisting, .finSent])
+        guard b.pointee.sndFrames == 1, ack == b.pointee.sndEnd, ack == b.pointee.sndNxt,
+            b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0
         else { return false }
+        let frame = b.pointee.sndHead
         let info = pool.info(frame)
         guard info.pointee.flags == SendFlags.sent else { return false }
         b.pointee.estimator.sample(now &- info.pointee.stamp)

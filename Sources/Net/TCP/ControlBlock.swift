@@ -149,6 +149,13 @@ struct ControlBlock {
     var estimator = RoundTripEstimator()
 
     // MARK: addressing
+    /// What is equal in all segments of the same length, made for that of the last one (`makeHeader`): bytes of TCP header
+    /// and text, 0 before the first; the IPv4 header's first 16 bytes; and the sum of the TCP pseudo-header and, with
+    /// timestamps, of their option's kind and length.
+    var headerCount = 0
+    var headerWord0: UInt64 = 0
+    var headerWord1: UInt64 = 0
+    var headerSum: UInt64 = 0
     /// Next hop's hardware address as `Ethernet.raw`, valid while `nextHopGeneration` is the cache's generation.
     var nextHopRaw: UInt64 = 0
     var nextHopGeneration: UInt32 = 0

@@ -11,14 +11,17 @@ extension Stack {
         touchedTail = nil
         while let b = next {
             next = b.pointee.nextTouched
-            b.pointee.flags.subtract([.inTouched, .starved])
-            if b.pointee.flags.contains(.dead) {
-                recycle(b)
-                continue
-            }
-            outputConnection(b)
-            if b.pointee.flags.contains(.starved) { touch(b) }
+            let flags = b.pointee.flags.subtracting([.inTouched, .starved])
+            b.pointee.flags = flags
+            if flags.isDisjoint(with: [.dead, .finQueued, .persisting]), sendReply(b) { continue }
+            outputOther(b)
         }
+    }
+
+    @inline(never) private func outputOther(_ b: Block) {
+        if b.pointee.flags.contains(.dead) { return recycle(b) }
+        outputConnection(b)
+        if b.pointee.flags.contains(.starved) { touch(b) }
     }
 
     @inline(__always) private func outputConnection(_ b: Block) {
@@ -29,7 +32,7 @@ extension Stack {
             b.pointee.openFrame = .none
         }
         if b.pointee.sndChunks.head != nil { moveChunksToFrames(b) }
-        let sent = b.pointee.sndUnsent != .none && (sendReply(b) || sendText(b))
+        let sent = b.pointee.sndUnsent != .none && sendText(b)
         let flags = b.pointee.flags
         if flags.contains(.finQueued) { sendFin(b) } else if sent { return }
         // Text carries the ACK and the window; without any, they may have to leave by themselves.
@@ -62,27 +65,29 @@ extension Stack {
     // MARK: text
 
     /// What nearly always leaves: a frame that was never sent, and nothing is in flight. False: it is not so, and nothing
-    /// has changed. The octet after the last one acknowledged is its first: otherwise a part of it were sent.
+    /// has changed. The octet after the last one acknowledged is its first: otherwise a part of it were sent. The caller
+    /// knows that there is neither FIN nor a probe to be sent; so with nothing in flight no retransmission timer runs.
     @inline(__always) private func sendReply(_ b: Block) -> Bool {
-        let frame = b.pointee.sndUnsent
-        let info = pool.info(frame)
+        let frame = b.pointee.sndHead
         let start = b.pointee.sndUna
-        guard frame == b.pointee.sndHead, frame == b.pointee.sndTail, info.pointee.flags == 0,
-            b.pointee.sndMax == start, b.pointee.sndNxt == start, UInt32(info.pointee.count) <= b.pointee.sndWnd,
-            b.pointee.sndChunks.head == nil, transmitQueue.room > 1,
-            b.pointee.optionsLength == UInt8(TCPOptions.timestampsLength)
+        guard b.pointee.sndFrames == 1, frame == b.pointee.sndUnsent, b.pointee.state.isSynchronized,
+            b.pointee.sndMax == start, b.pointee.sndNxt == start, b.pointee.sndChunks.head == nil,
+            b.pointee.optionsLength == UInt8(TCPOptions.timestampsLength), transmitQueue.room > 1
         else { return false }
+        let info = pool.info(frame)
+        guard info.pointee.flags == 0, UInt32(info.pointee.count) <= b.pointee.sndWnd else { return false }
         let count = Int(info.pointee.count)
         info.pointee.flags = SendFlags.sent
         info.pointee.stamp = now
         pool.retain(frame)
         emit(
-            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength)
+            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength,
+            room: true)
         statistics.tcpBytesSent &+= UInt64(count)
         b.pointee.sndUnsent = .none
         b.pointee.sndNxt = start + count
         b.pointee.sndMax = start + count
-        if b.pointee.retransmitAt == .max { startRetransmission(b) }
+        startRetransmission(b)
         return true
     }
 

@@ -66,7 +66,8 @@ extension Stack {
         let ack = SequenceNumber(p.big32(Self.tcp + 8))
         let acked = ack - b.pointee.sndUna
         guard sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
-            acked >= 0, ack <= b.pointee.sndMax, !b.pointee.flags.contains(.finSeen)
+            acked >= 0, ack <= b.pointee.sndMax,
+            b.pointee.flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting])
         else { return false }
         if options != 0 {
             // RFC 7323 5.3: a timestamp must be there and must not be older than TS.Recent.
@@ -94,9 +95,10 @@ extension Stack {
         }
         if count > 0 {
             statistics.tcpBytesReceived &+= UInt64(count)
-            b.pointee.rcvNxt = sequence + count
+            b.pointee.rcvNxt += count
             let start = (p + Self.headers + options) - UnsafeRawPointer(pool.address(frame))
-            deliver(b, frame, start: start, count: count)
+            appendReceived(b, frame, start: start, count: count)
+            signal(b, .readable)
             touch(b)
         } else {
             pool.release(frame)

@@ -17,11 +17,11 @@ struct RoundTripEstimator {
         // In four bytes up to four seconds, which is nearly always: a cheaper division.
         let r =
             UInt64(bitPattern: span) <= UInt64(UInt32.max)
-            ? max(1, UInt32(truncatingIfNeeded: span) / 1_000)
+            ? UInt32(truncatingIfNeeded: span) / 1_000
             : UInt32(truncatingIfNeeded: min(max(span, 1_000), .seconds(60)) / 1_000)
         if smoothed == 0 {
-            smoothed = r << 3
-            variation = r << 1
+            smoothed = max(r, 1) << 3
+            variation = max(r, 1) << 1
             return
         }
         let srtt = smoothed >> 3
@@ -30,6 +30,9 @@ struct RoundTripEstimator {
         smoothed = smoothed &- srtt &+ r
         if smoothed == 0 { smoothed = 1 }
     }
+
+    /// Whether SRTT + 4 * RTTVAR is at most `microseconds`.
+    @inline(__always) func isWithin(microseconds: UInt32) -> Bool { smoothed >> 3 &+ variation <= microseconds }
 
     /// SRTT + 4 * RTTVAR, not below `floor`; without backoff.
     @inline(__always) func timeout(floor: Nanoseconds) -> Nanoseconds {

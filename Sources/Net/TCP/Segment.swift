@@ -39,12 +39,12 @@ extension Stack {
     /// reference with it. `flags` include ACK, so that nothing is owed afterwards. The header is made in words of eight
     /// bytes, which are summed before they are stored: reading back what was just stored in smaller pieces is slow.
     @inline(__always) func emit(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags) {
-        emit(b, frame, count: count, sequence: sequence, flags: flags, options: Int(b.pointee.optionsLength))
+        emit(b, frame, count: count, sequence: sequence, flags: flags, options: Int(b.pointee.optionsLength), room: false)
     }
 
-    /// `options` is `optionsLength`, maybe as a constant.
+    /// `options` is `optionsLength`, maybe as a constant. `room`: the transmit queue has room for two frames.
     @inline(__always) func emit(
-        _ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags, options: Int
+        _ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags, options: Int, room: Bool
     ) {
         let payload = pool.address(frame) + Self.payloadOffset
         let tcp = payload - TCPSegment.minimumHeader - options
@@ -56,24 +56,39 @@ extension Stack {
         let offset = UInt32(truncatingIfNeeded: (TCPSegment.minimumHeader &+ options) &<< 2)
         let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(advertiseWindow(b).bigEndian) &<< 16
         let word1 = UInt64(b.pointee.rcvNxt.raw.bigEndian) | UInt64(third) &<< 32
-        let remote = remoteRaw(b)
-        var sum = InternetChecksum.pseudoHeader(addressRaw, remote, protocol: IPProtocol.tcp, length: length)
-        sum = InternetChecksum.add(InternetChecksum.add(sum, word0), word1)
+        if length != b.pointee.headerCount { makeHeader(b, count: length) }
+        var word3: UInt64 = 0
         tcp.putRaw64(word0, 0)
         tcp.putRaw64(word1, 8)
         if options != 0 {
             let value = nowMilliseconds &+ b.pointee.tsOffset
-            let word3 = UInt64(value.bigEndian) | UInt64(b.pointee.tsRecent.bigEndian) &<< 32
-            sum = InternetChecksum.add(sum &+ UInt64(TCPOptions.alignedTimestampsRaw), word3)
+            word3 = UInt64(value.bigEndian) | UInt64(b.pointee.tsRecent.bigEndian) &<< 32
             tcp.putRaw32(TCPOptions.alignedTimestampsRaw, 20)
             tcp.putRaw64(word3, 24)
         }
+        var sum = InternetChecksum.add(b.pointee.headerSum, word0, word1, word3)
         if count > 0 { sum = InternetChecksum.sumSegment(payload, count, sum) }
         // Checksum, no urgent pointer.
         tcp.putRaw32(UInt32(InternetChecksum.finish(sum)), 16)
         acknowledgementLeft(b)
-        launch(
-            b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length, remote: remote)
+        tcp.putRaw64(b.pointee.headerWord0, -20)
+        tcp.putRaw64(b.pointee.headerWord1, -12)
+        tcp.putRaw32(remoteRaw(b), -4)
+        depart(
+            b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length, room: room)
+    }
+
+    /// The parts of the headers that only depend on the connection and the length: `count` bytes of TCP header and text.
+    @inline(never) private func makeHeader(_ b: Block, count: Int) {
+        let remote = remoteRaw(b)
+        let header = IPv4Header.words(
+            protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote, payload: count)
+        b.pointee.headerCount = count
+        b.pointee.headerWord0 = header.0
+        b.pointee.headerWord1 = header.1
+        b.pointee.headerSum =
+            InternetChecksum.pseudoHeader(addressRaw, remote, protocol: IPProtocol.tcp, length: count)
+            &+ (b.pointee.optionsLength == 0 ? 0 : UInt64(TCPOptions.alignedTimestampsRaw))
     }
 
     /// Sums a TCP segment that was written with a zero checksum at `offset` of the frame, and off it goes.
@@ -90,15 +105,25 @@ extension Stack {
         IPv4Header.write(
             tcp - IPv4Header.minimumLength, protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote,
             payload: count)
+        depart(b, frame, offset: offset, count: count, room: false)
+    }
+
+    /// The Ethernet header before a finished datagram with its TCP segment at `offset` of the frame, and off it goes.
+    @inline(__always) private func depart(_ b: Block, _ frame: FrameID, offset: Int, count: Int, room: Bool) {
         statistics.tcpSegmentsSent &+= 1
         let headers = IPv4Header.minimumLength + Ethernet.headerLength
         let d = FrameDescriptor(frame: frame, offset: offset &- headers, length: headers &+ count)
         guard b.pointee.nextHopGeneration == neighbours.generation || findNextHop(b, d) else { return }
-        let ethernet = tcp - headers
+        let ethernet = pool.address(frame) + offset - headers
         // The first store writes two bytes too many, the second six right ones over them.
         ethernet.putRaw64(b.pointee.nextHopRaw, 0)
         ethernet.putRaw64(ethernetTail, 6)
-        pushTransmit(d)
+        if room {
+            statistics.framesSent &+= 1
+            transmitQueue.append(d)
+        } else {
+            pushTransmit(d)
+        }
     }
 
     /// False when the frame waits for its next hop (or was dropped).

@@ -33,10 +33,17 @@ extension Stack {
 
     /// RFC 6298 5.3. The node in the wheel is not later than the old deadline, so it need not move.
     @inline(__always) func restartRetransmission(_ b: Block) {
+        // On a fast network it is the lower bound.
+        if b.pointee.backoff == 0, b.pointee.estimator.isWithin(microseconds: shortRTOMicroseconds) {
+            b.pointee.retransmitAt = now &+ shortRTO
+        } else {
+            restartRetransmissionExactly(b)
+        }
+    }
+
+    @inline(never) private func restartRetransmissionExactly(_ b: Block) {
         b.pointee.retransmitAt =
-            b.pointee.backoff == 0
-            ? now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO)
-            : now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
+            now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
     }
 
     /// The window is closed and nothing is in flight: probe it in a while (RFC 9293 3.8.6.1).

@@ -62,6 +62,16 @@ struct IPv4Header {
     @inline(__always) static func write(
         _ p: UnsafeMutableRawPointer, protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int
     ) {
+        let header = words(protocol: number, sourceRaw: sourceRaw, destinationRaw: destinationRaw, payload: payload)
+        p.putRaw64(header.0, 0)
+        p.putRaw64(header.1, 8)
+        p.putRaw32(destinationRaw, 16)
+    }
+
+    /// The first sixteen bytes of that header; the destination follows.
+    @inline(__always) static func words(
+        protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int
+    ) -> (UInt64, UInt64) {
         let total = UInt16(truncatingIfNeeded: payload &+ minimumLength)
         // Version, length, type of service, total length, identification, DF: the first eight bytes.
         let word0 = 0x0040_0000_0000_0045 | UInt64(total.bigEndian) &<< 16
@@ -71,8 +81,6 @@ struct IPv4Header {
         let sum =
             (word0 & 0xFFFF_FFFF) &+ (word0 &>> 32) &+ (word1 & 0xFFFF_FFFF) &+ UInt64(sourceRaw)
             &+ UInt64(destinationRaw)
-        p.putRaw64(word0, 0)
-        p.putRaw64(word1 | UInt64(InternetChecksum.finish(sum)) &<< 16, 8)
-        p.putRaw32(destinationRaw, 16)
+        return (word0, word1 | UInt64(InternetChecksum.finish(sum)) &<< 16)
     }
 }

@@ -102,13 +102,16 @@ public struct FramePool: BitwiseCopyable {
     /// Drops one reference; the last returns the frame to the pool.
     @inlinable @inline(__always) public func release(_ id: FrameID) {
         let info = infos + Int(id)
-        precondition(info.pointee.references > 0, "frame released twice")
-        info.pointee.references &-= 1
-        if info.pointee.references == 0 {
-            info.pointee.next = state.pointee.free
-            state.pointee.free = id
-            state.pointee.freeCount &+= 1
+        // One comparison tells the usual from both the shared frame and the error.
+        guard info.pointee.references == 1 else {
+            precondition(info.pointee.references > 1, "frame released twice")
+            info.pointee.references &-= 1
+            return
         }
+        info.pointee.references = 0
+        info.pointee.next = state.pointee.free
+        state.pointee.free = id
+        state.pointee.freeCount &+= 1
     }
 
     /// The frame's first byte.
@@ -173,6 +176,13 @@ public struct FrameQueue: BitwiseCopyable {
         slots[state.pointee.tail & (capacity &- 1)] = descriptor
         state.pointee.tail &+= 1
         return true
+    }
+
+    /// `push` for who has looked at `room`: it must be above 0.
+    @inlinable @inline(__always) public func append(_ descriptor: FrameDescriptor) {
+        assert(room > 0)
+        slots[state.pointee.tail & (capacity &- 1)] = descriptor
+        state.pointee.tail &+= 1
     }
 
     @inlinable @inline(__always) public func pop() -> FrameDescriptor? {
