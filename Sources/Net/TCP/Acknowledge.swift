@@ -30,17 +30,20 @@ extension Stack {
         return true
     }
 
-    /// `acknowledge` for the usual: a reply of one frame, sent once, all of it acknowledged, and nothing special going on:
-    /// no recovery, no persisting, no FIN sent, which the caller has checked. False: it is not so, and nothing has changed.
-    @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber, _ acked: Int) -> Bool {
-        // sndNxt at sndEnd: sndUnsent is .none.
-        guard b.pointee.sndFrames == 1, ack == b.pointee.sndEnd, ack == b.pointee.sndNxt,
-            b.pointee.sndChunks.head == nil, b.pointee.writableMark == 0
-        else { return false }
+    /// SEG.ACK is for the usual: a reply of one frame, sent once, and nothing special goes on: no recovery, no persisting,
+    /// no FIN sent, which the caller has checked. Then 0 < SEG.ACK - sndUna, and SEG.ACK <= sndMax.
+    @inline(__always) func isReplyAcknowledged(_ b: Block, _ ack: SequenceNumber) -> Bool {
+        // sndNxt at sndEnd: sndUnsent is .none. The last condition: the congestion window does not grow.
+        b.pointee.sndFrames == 1 && ack == b.pointee.sndEnd && ack == b.pointee.sndNxt
+            && b.pointee.sndChunks.head == nil && b.pointee.writableMark == 0
+            && pool.info(b.pointee.sndHead).pointee.flags == SendFlags.sent
+            && (ack - b.pointee.sndUna) &* 2 < Int(b.pointee.cwnd)
+    }
+
+    /// `acknowledge`, when `isReplyAcknowledged`.
+    @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber) {
         let frame = b.pointee.sndHead
-        let info = pool.info(frame)
-        guard info.pointee.flags == SendFlags.sent else { return false }
-        b.pointee.estimator.sample(now &- info.pointee.stamp)
+        b.pointee.estimator.sample(now &- pool.info(frame).pointee.stamp)
         pool.release(frame)
         b.pointee.sndHead = .none
         b.pointee.sndTail = .none
@@ -49,9 +52,6 @@ extension Stack {
         b.pointee.duplicateAcks = 0
         b.pointee.backoff = 0
         b.pointee.retransmitAt = .max
-        // All of the flight was acknowledged: acked is what it was.
-        if acked &* 2 >= Int(b.pointee.cwnd) { growWindow(b, acked) }
-        return true
     }
 
     /// Returns the frames below SEG.ACK and takes a round-trip sample, unless one of them was sent twice (Karn; RFC 6298

@@ -6,18 +6,29 @@ extension Stack {
     /// Appends in-order text of a frame whose reference passes to the queue. O(1), plus copying of small text: a segment
     /// that fits behind the text of the last frame is copied there, so that a peer cannot pin a frame with each byte.
     @inline(__always) func appendReceived(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
-        b.pointee.rcvBytes &+= UInt32(truncatingIfNeeded: count)
-        if b.pointee.rcvHead == .none, b.pointee.rcvChunks.head == nil, pool.freeCount >= scarceFrames {
-            let info = pool.info(frame)
-            info.pointee.start = UInt16(truncatingIfNeeded: start)
-            info.pointee.count = UInt16(truncatingIfNeeded: count)
-            info.pointee.next = .none
-            b.pointee.rcvHead = frame
-            b.pointee.rcvTail = frame
-            b.pointee.rcvFrames = 1
-            return
+        if isFirstUnread(b) {
+            appendFirst(b, frame, start: start, count: count)
+        } else {
+            b.pointee.rcvBytes &+= UInt32(truncatingIfNeeded: count)
+            appendBehind(b, frame, start: start, count: count)
         }
-        appendBehind(b, frame, start: start, count: count)
+    }
+
+    /// Nothing is unread, and frames are not scarce.
+    @inline(__always) func isFirstUnread(_ b: Block) -> Bool {
+        b.pointee.rcvHead == .none && b.pointee.rcvChunks.head == nil && pool.freeCount >= scarceFrames
+    }
+
+    /// `appendReceived`, when `isFirstUnread`.
+    @inline(__always) func appendFirst(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
+        let info = pool.info(frame)
+        info.pointee.start = UInt16(truncatingIfNeeded: start)
+        info.pointee.count = UInt16(truncatingIfNeeded: count)
+        info.pointee.next = .none
+        b.pointee.rcvHead = frame
+        b.pointee.rcvTail = frame
+        b.pointee.rcvFrames = 1
+        b.pointee.rcvBytes &+= UInt32(truncatingIfNeeded: count)
     }
 
     @inline(never) private func appendBehind(_ b: Block, _ frame: FrameID, start: Int, count: Int) {

@@ -11,15 +11,15 @@ enum InternetChecksum {
     /// A sum of all ones never comes with a carry: for that both summands would be all ones and come with a carry, and
     /// there is none at the beginning. So adding the last carry cannot overflow.
     @inline(__always) private static func addFour(_ total: UInt64, _ p: UnsafeRawPointer) -> UInt64 {
-        var (sum, carry) = total.addingReportingOverflow(p.raw64(0))
+        var (sum, carry) = first(total, p.raw64(0))
         (sum, carry) = add(sum, p.raw64(8), carry)
         (sum, carry) = add(sum, p.raw64(16), carry)
         (sum, carry) = add(sum, p.raw64(24), carry)
-        return sum &+ (carry ? 1 : 0)
+        return sum &+ carry
     }
 
     @inline(__always) private static func addEight(_ total: UInt64, _ p: UnsafeRawPointer) -> UInt64 {
-        var (sum, carry) = total.addingReportingOverflow(p.raw64(0))
+        var (sum, carry) = first(total, p.raw64(0))
         (sum, carry) = add(sum, p.raw64(8), carry)
         (sum, carry) = add(sum, p.raw64(16), carry)
         (sum, carry) = add(sum, p.raw64(24), carry)
@@ -27,23 +27,29 @@ enum InternetChecksum {
         (sum, carry) = add(sum, p.raw64(40), carry)
         (sum, carry) = add(sum, p.raw64(48), carry)
         (sum, carry) = add(sum, p.raw64(56), carry)
-        return sum &+ (carry ? 1 : 0)
+        return sum &+ carry
+    }
+
+    /// a + b, and the carry out as 0 or 1. Not by a condition: of that the compiler makes branches.
+    @inline(__always) private static func first(_ a: UInt64, _ b: UInt64) -> (UInt64, UInt64) {
+        let (sum, carry) = a.addingReportingOverflow(b)
+        return (sum, UInt64(unsafeBitCast(carry, to: UInt8.self)))
     }
 
     /// a + b + carry, and the carry out.
-    @inline(__always) private static func add(_ a: UInt64, _ b: UInt64, _ carry: Bool) -> (UInt64, Bool) {
-        let (sum, first) = a.addingReportingOverflow(b)
-        let (total, second) = sum.addingReportingOverflow(carry ? 1 : 0)
-        // Not both.
-        return (total, first != second)
+    @inline(__always) private static func add(_ a: UInt64, _ b: UInt64, _ carry: UInt64) -> (UInt64, UInt64) {
+        let (sum, one) = first(a, b)
+        let (total, other) = first(sum, carry)
+        // Never both.
+        return (total, one | other)
     }
 
     /// a + b + c + d, with the carries added back in; cannot overflow for the reason that `addFour` tells.
     @inline(__always) static func add(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) -> UInt64 {
-        var (sum, carry) = a.addingReportingOverflow(b)
+        var (sum, carry) = first(a, b)
         (sum, carry) = add(sum, c, carry)
         (sum, carry) = add(sum, d, carry)
-        return sum &+ (carry ? 1 : 0)
+        return sum &+ carry
     }
 
     /// Unfolded sum of `count` bytes at `base` and `initial`. An odd last byte counts as if a zero byte followed.
