@@ -24,7 +24,7 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let timestamps = ControlFlags(rawValue: 1 << 3)
     static let sackPermitted = ControlFlags(rawValue: 1 << 4)
     /// The user said `shutdown`: FIN follows the last committed byte.
-    static let finQueued = ControlFlags(rawValue: 1 << 5)
+    @inlinable static var finQueued: ControlFlags { ControlFlags(rawValue: 1 << 5) }
     /// FIN was sent at least once; it has the sequence number `sndEnd`.
     static let finSent = ControlFlags(rawValue: 1 << 6)
     /// The user let go (`free`): no more events, received text is dropped.
@@ -87,7 +87,7 @@ struct ControlBlock {
     /// Behind the highest octet ever sent.
     var sndMax = SequenceNumber(0)
     /// Behind the last octet in the frames of the send queue: that of the next committed byte if no chunks wait, and of FIN.
-    var sndEnd = SequenceNumber(0)
+    @usableFromInline var sndEnd = SequenceNumber(0)
     /// SND.WND, scaled, and the largest ever.
     var sndWnd: UInt32 = 0
     var sndWndMax: UInt32 = 0
@@ -101,7 +101,7 @@ struct ControlBlock {
     /// >= 2 * mss.
     var ssthresh: UInt32 = .max
     /// Largest text of a segment, options already taken off. 1 <= mss <= Configuration.mtu - 40.
-    var mss: UInt16 = 0
+    @usableFromInline var mss: UInt16 = 0
     /// Consecutive duplicates of the present sndUna, saturating.
     var duplicateAcks: UInt8 = 0
     /// Timeouts (or probes) since the last progress.
@@ -115,14 +115,14 @@ struct ControlBlock {
 
     // MARK: send queue: frames chained by FrameInfo.next in sequence order, covering [first sequence <= sndUna, sndEnd)
     /// Oldest frame not wholly acknowledged; .none when the queue is empty.
-    var sndHead: FrameID = .none
-    var sndTail: FrameID = .none
+    @usableFromInline var sndHead: FrameID = .none
+    @usableFromInline var sndTail: FrameID = .none
     /// The frame that holds the octet sndNxt; .none when sndNxt is at (or behind) sndEnd.
-    var sndUnsent: FrameID = .none
+    @usableFromInline var sndUnsent: FrameID = .none
     /// Lent by `outputSpan`, not yet in the queue; .none outside of outputSpan...commit.
-    var openFrame: FrameID = .none
+    @usableFromInline var openFrame: FrameID = .none
     /// Frames in the queue (openFrame excluded).
-    var sndFrames: UInt16 = 0
+    @usableFromInline var sndFrames: UInt16 = 0
     /// Frames in the receive queue and in the out-of-order queue.
     @usableFromInline var rcvFrames: UInt16 = 0
     var oooFrames: UInt16 = 0
@@ -174,7 +174,7 @@ struct ControlBlock {
     var writableMark: UInt32 = 0
     /// Received text and output beyond the frames: chains of heap chunks, oldest first.
     @usableFromInline var rcvChunks = ChunkQueue()
-    var sndChunks = ChunkQueue()
+    @usableFromInline var sndChunks = ChunkQueue()
     /// Neighbours in the half-open or the TIME-WAIT list, whichever the state says.
     var agePrevious: Block?
     var ageNext: Block?

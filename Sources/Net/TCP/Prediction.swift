@@ -32,8 +32,11 @@ extension Stack {
         let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
         guard let b = table.find(key), b.pointee.state == .established, options == Int(b.pointee.optionsLength)
         else { return false }
-        return inputRequest(b, d, p, options: options, count: count)
-            || inputPredicted(b, d.frame, p, options: options, count: count)
+        if options == TCPOptions.timestampsLength {
+            let start = Int(d.offset) &+ Self.headers &+ TCPOptions.timestampsLength
+            if inputRequest(b, p, d.frame, start: start, count: count) { return true }
+        }
+        return inputPredicted(b, d.frame, p, options: options, count: count)
     }
 
     /// The datagram's length if the frame is for us and has a sound IPv4 header without options before TCP.
@@ -58,23 +61,22 @@ extension Stack {
         return InternetChecksum.isRight(InternetChecksum.sumSegment(p + Self.tcp, count, pseudo))
     }
 
-    /// The next request of a peer that has got the reply to the last one: text in order, all that was sent is acknowledged,
-    /// it was one frame, and nothing unread is left. This is `inputPredicted` without anything that could take longer, so
+    /// The next request of a peer that has got the reply to the last one: text in order, with timestamps, all that was sent
+    /// is acknowledged, it was one frame, and nothing unread is left. This is `inputPredicted` without anything that could take longer, so
     /// that no register has to be saved for a call. False: it is not so, and nothing has changed.
     @inline(__always) private func inputRequest(
-        _ b: Block, _ d: FrameDescriptor, _ p: UnsafeRawPointer, options: Int, count: Int
+        _ b: Block, _ p: UnsafeRawPointer, _ frame: FrameID, start: Int, count: Int
     ) -> Bool {
         let sequence = SequenceNumber(p.big32(Self.tcp + 4))
         let ack = SequenceNumber(p.big32(Self.tcp + 8))
-        let value = options == 0 ? 0 : p.big32(Self.headers + 4)
+        let value = p.big32(Self.headers + 4)
         guard count > 0, sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
             b.pointee.flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting]),
             isReplyAcknowledged(b, ack), isFirstUnread(b),
-            options == 0
-                || p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw
-                    && Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
+            p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
+            Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
         else { return false }
-        if options != 0, sequence == b.pointee.lastAckSent { b.pointee.tsRecent = value }
+        if sequence == b.pointee.lastAckSent { b.pointee.tsRecent = value }
         statistics.framesReceived &+= 1
         statistics.ipv4Received &+= 1
         statistics.tcpSegmentsReceived &+= 1
@@ -88,7 +90,7 @@ extension Stack {
         b.pointee.sndWnd = window
         if window > b.pointee.sndWndMax { b.pointee.sndWndMax = window }
         acknowledgeReply(b, ack)
-        appendFirst(b, d.frame, start: Int(d.offset) &+ Self.headers &+ options, count: count)
+        appendFirst(b, frame, start: start, count: count)
         signal(b, .readable)
         touch(b)
         return true

@@ -12,12 +12,12 @@ enum SendFlags {
 /// until all of it is acknowledged; it is a complete packet once it was sent.
 extension Stack {
     /// Room before the payload for Ethernet (14), IPv4 (20) and TCP with options (at most 60).
-    static let payloadOffset = 128
+    @inlinable static var payloadOffset: Int { 128 }
     /// Below this backlog a user is never told `.writable`.
     static let lowWater = 16 << 10
 
     /// At least one byte of room at the end of the stream. Every call is followed by `commit` before `output`.
-    public func outputSpan(_ c: TCPConnection) -> OutputSpan {
+    @inlinable @inline(__always) public func outputSpan(_ c: TCPConnection) -> OutputSpan {
         let b = c.block
         let mss = Int(b.pointee.mss)
         // With an empty queue (and no shutdown, no end): a frame is always granted.
@@ -31,7 +31,7 @@ extension Stack {
         return furtherSpan(b, mss)
     }
 
-    @inline(never) private func furtherSpan(_ b: Block, _ mss: Int) -> OutputSpan {
+    @usableFromInline @inline(never) func furtherSpan(_ b: Block, _ mss: Int) -> OutputSpan {
         if b.pointee.openFrame == .none {
             guard b.pointee.sndChunks.head == nil, !b.pointee.flags.contains(.finQueued), mss > 0 else {
                 return overflowSpan(b)
@@ -53,8 +53,23 @@ extension Stack {
     }
 
     /// The bytes below `cursor` (which lies in the span lent last) belong to the stream. They leave at `output`.
-    public func commit(_ c: TCPConnection, _ cursor: UnsafeMutableRawPointer) {
+    @inlinable @inline(__always) public func commit(_ c: TCPConnection, _ cursor: UnsafeMutableRawPointer) {
         let b = c.block
+        let frame = b.pointee.openFrame
+        let count = cursor - (pool.address(frame) + Self.payloadOffset)
+        // The first frame of an empty queue, and `output` will come by anyway.
+        guard frame != .none, b.pointee.sndFrames == 0, b.pointee.flags.contains(.inTouched),
+            UInt(bitPattern: count &- 1) < UInt(b.pointee.mss)
+        else { return commitOther(b, cursor) }
+        b.pointee.openFrame = .none
+        fillInfo(b, frame, count: count)
+        b.pointee.sndHead = frame
+        b.pointee.sndTail = frame
+        b.pointee.sndUnsent = frame
+        b.pointee.sndFrames = 1
+    }
+
+    @usableFromInline @inline(never) func commitOther(_ b: Block, _ cursor: UnsafeMutableRawPointer) {
         let frame = b.pointee.openFrame
         if frame != .none {
             let count = cursor - (pool.address(frame) + Self.payloadOffset)
@@ -104,12 +119,7 @@ extension Stack {
     }
 
     @inline(__always) private func appendToSend(_ b: Block, _ frame: FrameID, count: Int) {
-        let info = pool.info(frame)
-        info.pointee.sequence = b.pointee.sndEnd.raw
-        info.pointee.start = UInt16(truncatingIfNeeded: Self.payloadOffset)
-        info.pointee.count = UInt16(truncatingIfNeeded: count)
-        info.pointee.flags = 0
-        info.pointee.next = .none
+        fillInfo(b, frame, count: count)
         if b.pointee.sndTail == .none {
             b.pointee.sndHead = frame
         } else {
@@ -118,7 +128,17 @@ extension Stack {
         b.pointee.sndTail = frame
         if b.pointee.sndUnsent == .none { b.pointee.sndUnsent = frame }
         b.pointee.sndFrames &+= 1
-        b.pointee.sndEnd += count
+    }
+
+    /// `count` bytes in `frame` are the last of the queue from now on.
+    @inlinable @inline(__always) func fillInfo(_ b: Block, _ frame: FrameID, count: Int) {
+        let info = pool.info(frame)
+        info.pointee.sequence = b.pointee.sndEnd.raw
+        info.pointee.start = UInt16(truncatingIfNeeded: Self.payloadOffset)
+        info.pointee.count = UInt16(truncatingIfNeeded: count)
+        info.pointee.flags = 0
+        info.pointee.next = .none
+        b.pointee.sndEnd.raw &+= UInt32(truncatingIfNeeded: count)
     }
 
     /// Moves waiting chunks into frames as far as frames may be taken. O(bytes moved).
