@@ -12,31 +12,38 @@ extension Stack {
     /// Takes over the frame, unless it is anything but the expected: then nothing has changed and the answer is false.
     /// A call for each frame: with the burst's loop around it, the registers would not suffice.
     @inline(never) func inputExpected(_ d: FrameDescriptor) -> Bool {
-        inputExpected(d, options: TCPOptions.timestampsLength) || inputWithoutOptions(d)
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        guard let (b, count) = expectedSegment(d, p, options: TCPOptions.timestampsLength)
+        else { return inputWithoutOptions(d) }
+        let start = Int(d.offset) &+ Self.headers &+ TCPOptions.timestampsLength
+        return inputRequest(b, p, d.frame, start: start, count: count)
+            || inputPredicted(b, d.frame, p, options: TCPOptions.timestampsLength, count: count)
     }
 
     /// Of a peer that does without timestamps.
-    @inline(never) private func inputWithoutOptions(_ d: FrameDescriptor) -> Bool { inputExpected(d, options: 0) }
-
-    /// `options` is a constant.
-    @inline(__always) private func inputExpected(_ d: FrameDescriptor, options: Int) -> Bool {
+    @inline(never) private func inputWithoutOptions(_ d: FrameDescriptor) -> Bool {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        guard let (b, count) = expectedSegment(d, p, options: 0) else { return false }
+        return inputPredicted(b, d.frame, p, options: 0, count: count)
+    }
+
+    /// The established connection of a sound segment at `p` with so many bytes of options, a constant, and the bytes of
+    /// its text.
+    @inline(__always) private func expectedSegment(
+        _ d: FrameDescriptor, _ p: UnsafeRawPointer, options: Int
+    ) -> (Block, Int)? {
         let length = Int(d.length)
         guard length >= Self.headers + options, let total = expectedDatagram(p, within: length &- Self.ip)
-        else { return false }
+        else { return nil }
         // Header length without reserved bits, ACK, and PSH or not; nothing else.
         let offsetAndFlags = UInt16(truncatingIfNeeded: (TCPSegment.minimumHeader + options) &<< 2) | 0x1000
         let count = total &- (IPv4Header.minimumLength + TCPSegment.minimumHeader + options)
-        guard p.raw16(Self.tcp + 12) & 0xF7FF == offsetAndFlags, count >= 0, isSumRight(p, total) else { return false }
+        guard p.raw16(Self.tcp + 12) & 0xF7FF == offsetAndFlags, count >= 0, isSumRight(p, total) else { return nil }
         // A block has a valid source address: it was checked when the block was made.
         let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
         guard let b = table.find(key), b.pointee.state == .established, options == Int(b.pointee.optionsLength)
-        else { return false }
-        if options == TCPOptions.timestampsLength {
-            let start = Int(d.offset) &+ Self.headers &+ TCPOptions.timestampsLength
-            if inputRequest(b, p, d.frame, start: start, count: count) { return true }
-        }
-        return inputPredicted(b, d.frame, p, options: options, count: count)
+        else { return nil }
+        return (b, count)
     }
 
     /// The datagram's length if the frame is for us and has a sound IPv4 header without options before TCP.
@@ -64,7 +71,7 @@ extension Stack {
     /// The next request of a peer that has got the reply to the last one: text in order, with timestamps, all that was sent
     /// is acknowledged, it was one frame, and nothing unread is left. This is `inputPredicted` without anything that could take longer, so
     /// that no register has to be saved for a call. False: it is not so, and nothing has changed.
-    @inline(__always) private func inputRequest(
+    @_transparent private func inputRequest(
         _ b: Block, _ p: UnsafeRawPointer, _ frame: FrameID, start: Int, count: Int
     ) -> Bool {
         let sequence = SequenceNumber(p.big32(Self.tcp + 4))
