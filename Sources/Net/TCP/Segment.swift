@@ -39,7 +39,9 @@ extension Stack {
     /// reference with it. `flags` include ACK, so that nothing is owed afterwards. The header is made in words of eight
     /// bytes, which are summed before they are stored: reading back what was just stored in smaller pieces is slow.
     @inline(__always) func emit(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags) {
-        emit(b, frame, count: count, sequence: sequence, flags: flags, options: Int(b.pointee.optionsLength), room: false)
+        emit(
+            b, frame, count: count, sequence: sequence, flags: flags, options: Int(b.pointee.optionsLength), room: false
+        )
     }
 
     /// `options` is `optionsLength`, maybe as a constant. `room`: the transmit queue has room for two frames.
