@@ -26,10 +26,10 @@ public final class Stack {
     public internal(set) var statistics = StackStatistics()
 
     /// The time of the present burst call, and the same in milliseconds for timestamps.
-    var now: Nanoseconds
+    @usableFromInline var now: Nanoseconds
     var nowMilliseconds: UInt32 = 0
     /// When `nowMilliseconds` changes next: a division is dearer than a look at this.
-    private var nextMillisecond: Nanoseconds = .min
+    @usableFromInline var nextMillisecond: Nanoseconds = .min
     /// Below this many free frames the stack saves: received text moves to the heap, gaps are not filled, output waits.
     let scarceFrames: Int
     /// The lower bound of the retransmission timeout, and the largest sum of the estimator to which it applies.
@@ -109,24 +109,26 @@ public final class Stack {
     /// For connections that are established from now on, and those that have it already. 0 turns it off.
     public func setKeepalive(_ keepalive: Nanoseconds) { configuration.keepalive = keepalive }
 
-    @inline(__always) func begin(_ now: Nanoseconds) {
+    @inlinable @inline(__always) func begin(_ now: Nanoseconds) {
         self.now = now
         if now >= nextMillisecond { beginMillisecond() }
     }
 
-    @inline(never) private func beginMillisecond() {
+    @usableFromInline @inline(never) func beginMillisecond() {
         let milliseconds = now / 1_000_000
         nowMilliseconds = UInt32(truncatingIfNeeded: milliseconds)
         nextMillisecond = (milliseconds + 1) * 1_000_000
     }
 
     /// Takes over every frame in the burst; the queue is empty afterwards.
-    public func input(_ burst: FrameQueue, now: Nanoseconds) {
+    @inlinable @inline(__always) public func input(_ burst: FrameQueue, now: Nanoseconds) {
         begin(now)
         while let d = burst.pop() {
-            if !inputExpected(d) { inputFrame(d, stray: .own) }
+            if !inputExpected(d) { inputUnexpected(d) }
         }
     }
+
+    @usableFromInline @inline(never) func inputUnexpected(_ d: FrameDescriptor) { inputFrame(d, stray: .own) }
 
     /// Takes over frames that another shard's link received; they lie in this stack's pool. Frames of flows that are
     /// unknown here too go to `strays` again, or, with `final`, are answered as usual.

@@ -109,6 +109,11 @@ extension Stack {
     @inline(__always) func touch(_ b: Block) {
         guard !b.pointee.flags.contains(.inTouched) else { return }
         b.pointee.flags.insert(.inTouched)
+        appendTouched(b)
+    }
+
+    /// `b` is not in the list, its flag is set.
+    @inline(__always) func appendTouched(_ b: Block) {
         b.pointee.nextTouched = nil
         if let tail = touchedTail { tail.pointee.nextTouched = b } else { touchedHead = b }
         touchedTail = b
@@ -119,6 +124,11 @@ extension Stack {
         b.pointee.events.formUnion(events)
         guard !b.pointee.flags.contains(.inReady) else { return }
         b.pointee.flags.insert(.inReady)
+        appendReady(b)
+    }
+
+    /// `b` is not in the list, its flag is set.
+    @inline(__always) func appendReady(_ b: Block) {
         b.pointee.nextReady = nil
         if let tail = readyTail { tail.pointee.nextReady = b } else { readyHead = b }
         readyTail = b

@@ -11,7 +11,7 @@ extension Stack {
 
     /// Takes over the frame, unless it is anything but the expected: then nothing has changed and the answer is false.
     /// A call for each frame: with the burst's loop around it, the registers would not suffice.
-    @inline(never) func inputExpected(_ d: FrameDescriptor) -> Bool {
+    @usableFromInline @inline(never) func inputExpected(_ d: FrameDescriptor) -> Bool {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
         guard let (b, count) = expectedSegment(d, p, options: TCPOptions.timestampsLength)
         else { return inputWithoutOptions(d) }
@@ -77,8 +77,9 @@ extension Stack {
         let sequence = SequenceNumber(p.big32(Self.tcp + 4))
         let ack = SequenceNumber(p.big32(Self.tcp + 8))
         let value = p.big32(Self.headers + 4)
+        let flags = b.pointee.flags
         guard count > 0, sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
-            b.pointee.flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting]),
+            flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting]),
             isReplyAcknowledged(b, ack), isFirstUnread(b),
             p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
             Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
@@ -98,8 +99,11 @@ extension Stack {
         if window > b.pointee.sndWndMax { b.pointee.sndWndMax = window }
         acknowledgeReply(b, ack)
         appendFirst(b, frame, start: start, count: count)
-        signal(b, .readable)
-        touch(b)
+        // `signal` and `touch` with one store of the flags.
+        b.pointee.events.formUnion(.readable)
+        b.pointee.flags = flags.union([.inReady, .inTouched])
+        if !flags.contains(.inReady) { appendReady(b) }
+        if !flags.contains(.inTouched) { appendTouched(b) }
         return true
     }
 
