@@ -39,10 +39,15 @@ final class SessionPump {
         let stack = Unmanaged.passUnretained(streams.stack!)
         sink.furtherSpans = 0
         while sink.furtherSpans < Self.spansPerTurn, let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
-            if let context = ready.context {
-                handle(ready.events, Session(context))
-            } else {
+            guard let context = ready.context else {
                 greet(ready.connection, ready.events, streams.stack!)
+                continue
+            }
+            if ready.events == .readable {
+                // Nearly always; the kind of the stream is known here.
+                read(Session(context), StackPort(stack: stack, connection: ready.connection))
+            } else {
+                handle(ready.events, Session(context))
             }
         }
     }
