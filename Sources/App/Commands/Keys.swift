@@ -2,7 +2,7 @@ import Runtime
 import Store
 
 // Keys of whatever type. DEL, UNLINK, EXISTS and TOUCH run once for each shard that owns some of the keys, with only
-// those keys in the arguments; the coordinator adds up the numbers.
+// those keys in the arguments; the client's shard adds up the numbers.
 
 /// DEL key [key ...], UNLINK key [key ...]: how many existed.
 @inline(never)
