@@ -16,9 +16,10 @@ final class SessionPump {
     /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
     /// (`SessionFlags.queued`).
     private var resumable: [Session] = []
+    /// Those of `resumable` that `resume` is at; empty otherwise. Kept for its capacity.
+    private var resuming: [Session] = []
     /// While a parked command is tried again: the request that holds it. Who makes use of it takes it.
     var retried: UnsafeMutablePointer<RemoteRequest>?
-    private var resuming: [Session] = []
 
     init(shard: ShardState, streams: Streams) {
         self.shard = shard

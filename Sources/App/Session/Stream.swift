@@ -73,7 +73,7 @@ final class Streams {
     let stackReference: Unmanaged<Stack>?
     /// nil where kernel sockets are not served.
     let kernel: KernelStack?
-    /// The link's counters, as of the beginning of the turn.
+    /// The link's counters, at most 100 ms old; nil where there is no link, and before the first chores.
     var linkStatistics: LinkStatistics?
 
     init(stack: Stack?, kernel: KernelStack?) {

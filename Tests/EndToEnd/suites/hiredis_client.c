@@ -116,6 +116,54 @@ static void the_rest(void) {
     expect_integer(call("UNLINK n"), 1);
 }
 
+static void expect_type(const char *command, int type, size_t at_least) {
+    redisReply *reply = call(command);
+    size_t found = type == REDIS_REPLY_ARRAY ? reply->elements : (size_t)reply->len;
+    if (reply->type != type || (type != REDIS_REPLY_INTEGER && found < at_least)) fail(command, reply);
+    freeReplyObject(reply);
+}
+
+// Deadlines as instants, and the commands about the connection, the server and its commands.
+static void about_itself(void) {
+    expect_status(call("SET k v"), "OK");
+    expect_integer(call("EXPIREAT k 4000000000"), 1);
+    expect_integer(call("EXPIRETIME k"), 4000000000LL);
+    expect_integer(call("PEXPIREAT k 4000000000500"), 1);
+    expect_integer(call("PEXPIRETIME k"), 4000000000500LL);
+    expect_integer(call("EXPIREAT k 4000000001 LT"), 0);
+    expect_type("PTTL k", REDIS_REPLY_INTEGER, 0);
+    expect_type("HELLO 2", REDIS_REPLY_ARRAY, 14);
+    expect_type("COMMAND", REDIS_REPLY_ARRAY, 40);
+    expect_type("COMMAND COUNT", REDIS_REPLY_INTEGER, 0);
+    expect_type("COMMAND INFO get set", REDIS_REPLY_ARRAY, 2);
+    expect_type("COMMAND DOCS get", REDIS_REPLY_ARRAY, 2);
+    expect_type("COMMAND LIST", REDIS_REPLY_ARRAY, 40);
+    redisReply *keys = call("COMMAND GETKEYS DEL a b");
+    if (keys->type != REDIS_REPLY_ARRAY || keys->elements != 2 || strcmp(keys->element[1]->str, "b")) fail("keys", keys);
+    freeReplyObject(keys);
+    expect_type("CLIENT ID", REDIS_REPLY_INTEGER, 0);
+    expect_type("CLIENT INFO", REDIS_REPLY_STRING, 20);
+    expect_type("CLIENT LIST", REDIS_REPLY_STRING, 20);
+    expect_status(call("CLIENT NO-EVICT ON"), "OK");
+    expect_integer(call("CLIENT KILL ID 999999999"), 0);
+    redisReply *info = call("INFO server");
+    if (strstr(info->str, "apus_version:") != NULL) {  // Redis has these since 7.2.
+        expect_status(call("CLIENT SETINFO lib-name hiredis"), "OK");
+        expect_status(call("CLIENT NO-TOUCH ON"), "OK");
+    }
+    freeReplyObject(info);
+    redisAppendCommand(context, "CLIENT REPLY SKIP");
+    redisAppendCommand(context, "PING");
+    expect_bytes(call("ECHO heard"), "heard", 5);
+    expect_status(call("CLIENT REPLY ON"), "OK");
+    expect_status(call("CONFIG SET maxclients 9999"), "OK");
+    expect_status(call("CONFIG SET maxclients 10000"), "OK");
+    expect_status(call("FLUSHDB"), "OK");
+    expect_integer(call("DBSIZE"), 0);
+    expect_status(call("RESET"), "RESET");
+    expect_nil(call("CLIENT GETNAME"));
+}
+
 static void pipelined(int count) {
     for (int i = 0; i < count; i++) {
         redisAppendCommand(context, "SET key:%d value:%d", i, i);
@@ -138,6 +186,7 @@ int main(int argc, char **argv) {
     redisSetTimeout(context, (struct timeval){60, 0});
     for (int i = 3; i < argc; i++) values((size_t)atoll(argv[i]));
     the_rest();
+    about_itself();
     pipelined(20000);
     expect_status(call("QUIT"), "OK");
     redisFree(context);
