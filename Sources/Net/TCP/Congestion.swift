@@ -82,7 +82,7 @@ extension Stack {
         }
         let info = pool.info(frame)
         guard info.pointee.flags & SendFlags.sent != 0, transmitQueue.room > 1 else { return }
-        statistics.tcpRetransmissions &+= 1
+        countRetransmission(b)
         if info.pointee.references == 1 {
             sendInPlace(b, frame)
         } else {

@@ -126,6 +126,8 @@ struct ControlBlock {
     /// Frames in the receive queue and in the out-of-order queue.
     @usableFromInline var rcvFrames: UInt16 = 0
     var oooFrames: UInt16 = 0
+    /// Segments sent again since the connection began, saturating: what `Stack.info` tells an operator.
+    var retransmits: UInt16 = 0
 
     // MARK: receive queue: frames in sequence order, then chunks; what is unread
     @usableFromInline var rcvHead: FrameID = .none

@@ -169,7 +169,7 @@ extension Stack {
     @inline(__always) private func noteSent(_ b: Block, _ info: UnsafeMutablePointer<FrameInfo>) {
         if info.pointee.flags & SendFlags.sent != 0 {
             info.pointee.flags |= SendFlags.retransmitted
-            if b.pointee.sndNxt < b.pointee.sndMax { statistics.tcpRetransmissions &+= 1 }
+            if b.pointee.sndNxt < b.pointee.sndMax { countRetransmission(b) }
         }
         info.pointee.flags |= SendFlags.sent
         info.pointee.stamp = now
@@ -234,7 +234,7 @@ extension Stack {
             b.pointee.flags.insert(.starved)
             return
         }
-        if b.pointee.flags.contains(.finSent) { statistics.tcpRetransmissions &+= 1 }
+        if b.pointee.flags.contains(.finSent) { countRetransmission(b) }
         b.pointee.flags.insert(.finSent)
         emit(b, frame, count: 0, sequence: b.pointee.sndEnd, flags: [.fin, .ack])
         advanceSendNext(b, to: b.pointee.sndEnd + 1, count: 0)

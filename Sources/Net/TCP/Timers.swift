@@ -147,6 +147,7 @@ extension Stack {
         statistics.tcpTimeouts &+= 1
         b.pointee.backoff &+= 1
         b.pointee.flags.insert(.synRetransmitted)
+        countRetransmission(b)
         sendSyn(b)
         return true
     }
