@@ -6,18 +6,30 @@ import Store
 
 /// INFO's sections in the order in which they appear.
 enum InfoSection: String, CaseIterable {
-    case server, clients, memory, persistence, stats, replication, cpu, modules, cluster, network, shards, keyspace
+    case server, clients, memory, persistence, stats, replication, cpu, modules, cluster, network, tcp, shards
+    case networkShards = "network_shards"
+    case tcpShards = "tcp_shards"
+    case keyspace
 
-    /// Shown without being asked for.
-    private var isDefault: Bool { self != .modules }
+    /// Shown without being asked for. The counters of each shard are long, as Redis's `commandstats` is.
+    private var isDefault: Bool { self != .modules && self != .networkShards && self != .tcpShards }
 
-    var title: String { self == .cpu ? "CPU" : rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
+    var title: String {
+        switch self {
+        case .cpu, .tcp: rawValue.uppercased()
+        case .tcpShards: "TCP_shards"
+        default: rawValue.prefix(1).uppercased() + rawValue.dropFirst()
+        }
+    }
 
     /// Lower-cased words to sections. Unknown words are ignored, as in Redis.
     static func selected(by words: Set<String>) -> [InfoSection] {
         if words.contains("everything") { return allCases }
-        let all = words.isEmpty || words.contains("default") || words.contains("all")
-        return allCases.filter { words.contains($0.rawValue) || all && $0.isDefault }
+        let all = words.contains("all")
+        let usual = words.isEmpty || words.contains("default") || all
+        return allCases.filter {
+            words.contains($0.rawValue) || usual && $0.isDefault || all && $0 != .modules
+        }
     }
 }
 
@@ -48,7 +60,10 @@ struct InfoText {
         case .modules: []
         case .cluster: [("cluster_enabled", "0")]
         case .network: network
+        case .tcp: total.network.tcpLines
         case .shards: shardLines
+        case .networkShards: eachShard("network", \.networkLines)
+        case .tcpShards: eachShard("tcp", \.tcpLines)
         case .keyspace: keyspace
         }
     }
@@ -124,17 +139,15 @@ struct InfoText {
 
     private var network: [Line] {
         let facts = shard.control.facts
-        let report = total.network
-        var lines = [
-            ("link", facts.link), ("interface", facts.interface), ("address", facts.address),
-            ("connections", "\(report.connections)"), ("kernel_connections", "\(report.kernelConnections)"),
-        ]
-        for (name, value) in report.link.named(like: LinkStatistics()) { lines.append(("link_\(name)", "\(value)")) }
-        for (name, value) in report.kernel.named(like: KernelStatistics()) {
-            lines.append(("kernel_\(name)", "\(value)"))
+        return [("link", facts.link), ("interface", facts.interface), ("address", facts.address)]
+            + total.network.networkLines
+    }
+
+    /// `tcp_shard0:name=value,...`, as Redis writes a line for each command in `commandstats`.
+    private func eachShard(_ name: String, _ lines: (NetworkReport) -> [Line]) -> [Line] {
+        shards.enumerated().map { index, report in
+            ("\(name)_shard\(index)", lines(report.network).map { "\($0.0)=\($0.1)" }.joined(separator: ","))
         }
-        for (name, value) in report.stack.named(like: StackStatistics()) { lines.append((name, "\(value)")) }
-        return lines
     }
 
     private var shardLines: [Line] {

@@ -109,7 +109,7 @@ extension Session {
 
     /// The client's line in CLIENT LIST, without the newline. `qbuf` is what waits for the end of a command, `omem` what
     /// the client has not taken yet. Fields of Redis for things that do not exist here are 0, or -1 where Redis means
-    /// "none" by it.
+    /// "none" by it. What Redis does not have comes behind its last field: how the connection does.
     func infoLine(now: Nanoseconds, _ streams: Streams) -> String {
         let state = state.pointee
         let age = (now - state.createdAt) / 1_000_000_000
@@ -126,6 +126,7 @@ extension Session {
             + "qbuf=\(waiting) qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=\(backlog) "
             + "tot-mem=\(memory + waiting + backlog) events=r cmd=\(command) user=default redir=-1 resp=\(state.protocolVersion) "
             + "lib-name=\(extras.libraryName.string) lib-ver=\(extras.libraryVersion.string)"
+            + (streams.info(state.stream)?.clientFields ?? "")
     }
 
     /// Bytes of the session itself; its connection's are not in them.
@@ -141,4 +142,14 @@ extension Session {
 
 extension Endpoint {
     var text: String { "\(address):\(port)" }
+}
+
+extension ConnectionInfo {
+    /// Fields of CLIENT LIST: bytes, and microseconds. Each begins with a space.
+    var clientFields: String {
+        " tcp-state=\(state.name) rtt=\(roundTrip) rttvar=\(roundTripVariation) rto=\(retransmissionTimeout) "
+            + "cwnd=\(congestionWindow) ssthresh=\(slowStartThreshold.map(Int.init) ?? -1) mss=\(maximumSegmentSize) "
+            + "snd-wnd=\(sendWindow) rcv-wnd=\(receiveWindow) unacked=\(unacknowledged) unsent=\(unsent) "
+            + "unread=\(unread) ooo=\(outOfOrder.map(Int.init) ?? -1) retrans=\(retransmissions) backoff=\(backoff)"
+    }
 }

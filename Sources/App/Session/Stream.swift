@@ -123,6 +123,15 @@ final class Streams {
         }
     }
 
+    /// How the connection does; nil for a stream that is gone.
+    func info(_ stream: Stream) -> ConnectionInfo? {
+        switch stream.kind {
+        case .stack: return stack!.info(stream.connection)
+        case .kernel: return kernel!.info(stream.kernelConnection)
+        case .none: return nil
+        }
+    }
+
     /// Ends the stream after everything committed.
     func shutdown(_ stream: Stream) {
         switch stream.kind {

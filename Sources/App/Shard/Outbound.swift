@@ -8,8 +8,7 @@ final class Outbound {
     private let outstanding: UnsafeMutablePointer<Int>
     /// Messages written since the last `publish`.
     private var dirty = false
-    /// Frames that found no room.
-    private(set) var droppedFrames: UInt64 = 0
+    var statistics = HandoverStatistics()
 
     init(mesh: Mesh, id: Int) {
         self.mesh = mesh
@@ -41,7 +40,7 @@ final class Outbound {
         guard ring.producerRoom() > 2 * Mesh.requestCredits,
             ring.push(ShardMessage(kind: .frame, block: frame))
         else {
-            droppedFrames += 1
+            statistics.ringFullDrops &+= 1
             frame.deallocate()
             return
         }

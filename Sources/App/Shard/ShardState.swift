@@ -156,6 +156,7 @@ extension ShardState {
             report.framesFree = UInt64(stack.pool.freeCount)
             report.framesLowestFree = UInt64(stack.pool.lowestFree)
             report.connections = UInt64(stack.liveConnections)
+            report.connectionsInTimeWait = UInt64(stack.controlBlocks - stack.liveConnections)
             report.bytesReceived = stack.statistics.tcpBytesReceived
             report.bytesSent = stack.statistics.tcpBytesSent
         }
@@ -167,6 +168,7 @@ extension ShardState {
         }
         if let linkStatistics = streams.linkStatistics { report.link = CounterBlock(linkStatistics) }
         report.remoteRequests = UInt64(requests.liveCount)
+        report.handover = CounterBlock(outbound.statistics)
         return report
     }
 

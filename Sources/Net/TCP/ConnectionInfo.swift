@@ -4,7 +4,7 @@ import Runtime
 /// change afterwards. Bytes are bytes of text (headers are not in them), times are microseconds.
 public struct ConnectionInfo: BitwiseCopyable, Sendable, Equatable {
     /// RFC 9293 3.3.2.
-    public enum State: UInt8, Sendable {
+    public enum State: UInt8, BitwiseCopyable, Sendable {
         case closed, synSent, synReceived, established, finWait1, finWait2, closeWait, closing, lastAck, timeWait
 
         /// In small letters with hyphens, as ss(8) writes it.
@@ -50,8 +50,8 @@ public struct ConnectionInfo: BitwiseCopyable, Sendable, Equatable {
     public var receiveWindow: UInt32 = 0
     /// Bytes received that the user has not taken.
     public var unread: UInt32 = 0
-    /// Segments kept behind a gap.
-    public var outOfOrder: UInt32 = 0
+    /// Frames kept behind a gap; nil where the kernel keeps them and does not tell.
+    public var outOfOrder: UInt32?
 
     public init() {}
 }

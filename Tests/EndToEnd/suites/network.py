@@ -32,12 +32,12 @@ class Network(ServerTest):
 
     def test_packets_go_through_our_stack(self):
         with self.client() as client:
-            before = self.info(client, "network")
+            before = self.info(client)
             for _ in range(100):
                 client.call("PING")
             for _ in range(3):  # the link's counters are taken ten times a second
                 time.sleep(0.15)
-                after = self.info(client, "network")
+                after = self.info(client)
         for name in ("frames_received", "tcp_segments_received", "link_received_frames"):
             self.assertGreaterEqual(int(after[name]) - int(before[name]), 100, name)
         expected = "xdp" if self.configuration.link == "auto" else self.configuration.link
@@ -62,7 +62,7 @@ class Network(ServerTest):
         address = socket.inet_aton(self.server.host)
         with self.client() as client, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
             wire.bind((name, 0))
-            before = self.info(client, "network")
+            before = self.info(client)
             for i in range(4000):
                 frame = broken_frame(randomness, own, theirs, address, self.server.port)
                 try:
@@ -72,7 +72,7 @@ class Network(ServerTest):
                 if i % 200 == 0:
                     self.assertEqual(client.call("SET", "k", i), "OK")
                     self.assertEqual(client.call("GET", "k"), str(i).encode())
-            after = self.info(client, "network")
+            after = self.info(client)
         for cause in ("ipv4_malformed", "ipv4_bad_checksum", "ipv4_fragments", "tcp_malformed", "tcp_bad_checksum",
                       "icmp_bad_checksum"):
             self.assertGreater(int(after[cause]), int(before[cause]), cause)
