@@ -46,6 +46,7 @@ public final class Stack {
     var neighbours: NeighbourCache
     var table: ConnectionTable
     let blocks: Slab<ControlBlock>
+    let sendStates: Slab<SendState>
     var ports: PortSet
     var isn: SequenceGenerator
     /// Where the search for an ephemeral port begins (RFC 6056).
@@ -87,6 +88,7 @@ public final class Stack {
         neighbours = NeighbourCache(entropy: &entropy)
         table = ConnectionTable(entropy: &entropy)
         blocks = Slab(objectsPerChunk: 64)
+        sendStates = Slab(objectsPerChunk: 16)
         ports = PortSet()
         isn = SequenceGenerator(entropy: &entropy)
         nextEphemeral = UInt16(truncatingIfNeeded: entropy.next())
@@ -103,6 +105,7 @@ public final class Stack {
         transmitQueue.deallocate()
         strays.deallocate()
         blocks.deallocate()
+        sendStates.deallocate()
         scratch.deallocate()
     }
 

@@ -47,6 +47,8 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let finSeen = ControlFlags(rawValue: 1 << 15)
     /// Both SYNs carry window scaling (RFC 7323 2.2).
     static let windowScaling = ControlFlags(rawValue: 1 << 16)
+    /// `send` is not nil: the short ways, which know nothing of a scoreboard, are closed.
+    static let scored = ControlFlags(rawValue: 1 << 17)
 }
 
 @usableFromInline typealias Block = UnsafeMutablePointer<ControlBlock>
@@ -165,6 +167,9 @@ struct ControlBlock {
     var tsOffset: UInt32 = 0
 
     // MARK: seldom
+    /// What a sender with more than one segment in flight needs besides; nil while little is in flight. Exactly then the
+    /// flag `scored` is off.
+    var send: SendStatePointer?
     var iss = SequenceNumber(0)
     /// RFC 6582: sndMax when the last recovery (or timeout) began.
     var recover = SequenceNumber(0)

@@ -6,6 +6,12 @@ enum SendFlags {
     static let sent: UInt16 = 1
     /// It left more than once: no round-trip sample from it (Karn).
     static let retransmitted: UInt16 = 2
+    /// A SACK block covers all of it.
+    static let sacked: UInt16 = 4
+    /// Taken for lost and not sent again since.
+    static let lost: UInt16 = 8
+    /// In the list of frames in flight by the time of their last transmission (`SendState.sentFirst`).
+    static let linked: UInt16 = 16
 }
 
 /// Committed output: frames in sequence order whose payload starts at `payloadOffset`, then heap chunks. A frame stays
@@ -200,6 +206,7 @@ extension Stack {
     }
 
     func discardSend(_ b: Block) {
+        freeSendState(b)
         releaseChain(b.pointee.sndHead)
         if b.pointee.openFrame != .none { pool.release(b.pointee.openFrame) }
         b.pointee.sndHead = .none
