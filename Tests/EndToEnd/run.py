@@ -17,6 +17,7 @@ import time
 import unittest
 
 import harness
+import suites.badnet
 import suites.base as base
 import suites.clients
 import suites.commands
@@ -31,7 +32,7 @@ import suites.values
 # Those that run against every configuration, and those that need one only.
 EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values, suites.network.Network,
               suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn, suites.lifecycle.Idle]
-STANDALONE = [suites.startup.StartUp, suites.lifecycle.Kill, suites.differential.Differential]
+STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential]
 
 
 class Result(unittest.TestResult):

@@ -3,7 +3,8 @@ import Glibc
 import Runtime
 
 /// An AF_PACKET socket with memory-mapped rings for both directions (packet(7), PACKET_MMAP): works on every Ethernet
-/// interface, with one copy each way between ring and pool.
+/// interface, with one copy each way between ring and pool. `FrameInfo.stamp` of a received frame is the instant at
+/// which the kernel saw it (CLOCK_REALTIME, nanoseconds).
 ///
 /// The rings are TPACKET_V2, not V3: V3 hands over blocks, and a block that is not full waits for a timer of at least a
 /// millisecond, which at one outstanding request is thirty times the round trip (docs/links.md has the figures). V2
@@ -39,11 +40,14 @@ public final class PacketLink: Link {
     /// The frame's place in a transmit slot: behind the aligned tpacket2_hdr.
     private static let transmitOffset = 32
 
-    public init(_ interface: Interface, address: IPv4Address, pool: FramePool, slots: Int = 1024) throws(LinkError) {
+    /// With an address: frames to it and ARP about it. Without one: every frame on the wire (promiscuous mode), for a
+    /// bridge. `slots` is a power of two.
+    public init(_ interface: Interface, address: IPv4Address?, pool: FramePool, slots: Int = 1024) throws(LinkError) {
         precondition(slots.nonzeroBitCount == 1 && slots >= 64, "slots must be a power of two")
         guard interface.isUp else { throw .interfaceDown(interface.name) }
         try XDPLink.checkMTU(interface, frameSize: pool.frameSize)
-        lock = try InterfaceLock("\(interface.name) at \(address)", use: "packet")
+        let place = address.map { "\(interface.name) at \($0)" } ?? "\(interface.name) bridged"
+        lock = try InterfaceLock(place, use: "packet")
         // 128 bytes hold the slot's header and the address; a frame is at most mtu + 18 bytes long.
         var slotSize = 2048
         while slotSize < interface.mtu + 18 + 128 { slotSize *= 2 }
@@ -71,14 +75,14 @@ public final class PacketLink: Link {
 
     /// Everything is set before the socket is bound to the interface, so no frame arrives that the filter has not seen.
     private static func configure(
-        _ file: Int32, _ interface: Interface, _ address: IPv4Address, _ slots: Int, _ slotSize: Int
+        _ file: Int32, _ interface: Interface, _ address: IPv4Address?, _ slots: Int, _ slotSize: Int
     ) throws(LinkError) -> UnsafeMutableRawPointer {
         func set<Value: BitwiseCopyable>(_ level: Int32, _ option: Int32, _ value: Value) -> Int32 {
             withUnsafeBytes(of: value) {
                 setsockopt(file, level, option, $0.baseAddress, socklen_t($0.count)) == 0 ? 0 : errno
             }
         }
-        try attachFilter(file, address)
+        if let address { try attachFilter(file, address) }
         let blockSize = max(slotSize, 64 << 10)
         let request = tpacket_req(
             tp_block_size: UInt32(blockSize), tp_block_nr: UInt32(slots * slotSize / blockSize),
@@ -111,6 +115,13 @@ public final class PacketLink: Link {
         guard bound == 0 else {
             munmap(map, size)
             throw .call("bind a packet socket to interface \(interface.name)", bound)
+        }
+        if address == nil {
+            var membership = packet_mreq()
+            membership.mr_ifindex = Int32(interface.index)
+            membership.mr_type = UInt16(PACKET_MR_PROMISC)
+            // A veth needs none of this, and a NIC that refuses it has switched nothing off.
+            _ = set(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
         }
         return map
     }
@@ -174,6 +185,8 @@ public final class PacketLink: Link {
                 counters.receiveDrops &+= 1
             } else {
                 memcpy(pool.address(frame) + Self.offset, slot + from, length)
+                pool.info(frame).pointee.stamp =
+                    Int64(header.pointee.tp_sec) &* 1_000_000_000 &+ Int64(header.pointee.tp_nsec)
                 _ = queue.push(FrameDescriptor(frame: frame, offset: Self.offset, length: length))
                 counters.receivedFrames &+= 1
                 counters.receivedBytes &+= UInt64(length)

@@ -1,0 +1,185 @@
+import ArgumentParser
+import CLinux
+import Glibc
+import Net
+import Runtime
+
+struct Bridge: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "A bad network between two interfaces, for tests and measurements.",
+        discussion: """
+            What arrives on one interface leaves on the other: delayed, lost, repeated, damaged, overtaken, or slowed to \
+            a rate, as the seed decides. Values hold for both directions; two values with a comma between them hold for \
+            FIRST to SECOND and for the way back. A delay is one way: the round trip takes it twice. The senders on \
+            both sides must not leave checksums and segmentation to hardware: `ethtool -K IF tx off tso off gso off gro off`.
+
+            Counters are written to the standard output as a line of JSON at SIGUSR1 and at the end (SIGINT, SIGTERM).
+            """)
+
+    @Argument(help: "The first interface.")
+    var first: String
+    @Argument(help: "The second interface.")
+    var second: String
+    @Option(help: "Delay one way: 10ms, 250us, 1s.")
+    var delay = Both(Span(nanoseconds: 0))
+    @Option(help: "Frames that are lost, in percent.")
+    var loss = Both(0.0)
+    @Option(help: "Frames that come twice, in percent.")
+    var duplicate = Both(0.0)
+    @Option(help: "IPv4 frames with one bit flipped, in percent.")
+    var corrupt = Both(0.0)
+    @Option(help: "Frames that are held back, so that others overtake them, in percent.")
+    var reorder = Both(0.0)
+    @Option(help: "The longest time a frame is held back.")
+    var reorderSpan = Both(Span(nanoseconds: 2_000_000))
+    @Option(help: "Bits a second: 100mbit, 1gbit; 0 is no limit.")
+    var rate = Both(BitRate(bits: 0))
+    @Option(help: "Frames that may wait for the rate; more are dropped.")
+    var queue = Both(1000)
+    @Option(help: "The same seed treats the n-th frame of a direction alike.")
+    var seed: UInt64 = 1
+    @Option(help: "A file that gets a line for each frame.")
+    var trace: String?
+
+    func validate() throws {
+        for share in [loss, duplicate, corrupt, reorder].flatMap({ [$0.forward, $0.backward] }) {
+            guard (0...100).contains(share) else { throw ValidationError("Shares of frames are 0 to 100 percent.") }
+        }
+        guard min(queue.forward, queue.backward) >= 1, max(queue.forward, queue.backward) <= 1_000_000 else {
+            throw ValidationError("A queue holds 1 to 1000000 frames.")
+        }
+    }
+
+    private func impairment(isForward: Bool) -> Impairment {
+        func pick<Value>(_ both: Both<Value>) -> Value { isForward ? both.forward : both.backward }
+        var impairment = Impairment()
+        impairment.delay = pick(delay).nanoseconds
+        impairment.loss = pick(loss) / 100
+        impairment.duplication = pick(duplicate) / 100
+        impairment.corruption = pick(corrupt) / 100
+        impairment.reordering = pick(reorder) / 100
+        impairment.reorderSpan = pick(reorderSpan).nanoseconds
+        impairment.rate = pick(rate).bits
+        impairment.queueLimit = pick(queue)
+        return impairment
+    }
+
+    func run() throws {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&signals, number) }
+        // Before the thread starts, because it inherits the mask.
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let flags = BridgeFlags()
+        let bridge: LossyBridge
+        do {
+            bridge = try LossyBridge(
+                Interface(named: first), Interface(named: second), forward: impairment(isForward: true),
+                backward: impairment(isForward: false), seed: seed, trace: trace)
+        } catch {
+            throw Failure(text: "\(error)")
+        }
+        let seat = BridgeSeat(bridge: bridge, flags: flags)
+        let thread = PinnedThread(name: "apus-bridge", core: nil) { seat.carry() }
+        thread.start()
+        standardOutput("{\"bridge\":[\"\(first)\",\"\(second)\"]}\n")
+        while true {
+            var number: Int32 = 0
+            sigwait(&signals, &number)
+            if number != SIGUSR1 { break }
+            flags.wantsReport = true
+        }
+        flags.isStopped = true
+        thread.join()
+        standardOutput(bridge.report + "\n")
+        bridge.close()
+    }
+}
+
+func standardOutput(_ text: String) {
+    var text = text
+    text.withUTF8 { _ = write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// What the main thread tells the bridge's thread.
+private final class BridgeFlags: @unchecked Sendable {
+    private let words = UnsafeMutablePointer<UInt32>.allocate(capacity: 2)
+
+    init() { words.initialize(repeating: 0, count: 2) }
+    deinit { words.deallocate() }
+
+    var isStopped: Bool {
+        get { apus_load_relaxed_u32(words) != 0 }
+        set { apus_store_relaxed_u32(words, newValue ? 1 : 0) }
+    }
+    var wantsReport: Bool {
+        get { apus_load_relaxed_u32(words + 1) != 0 }
+        set { apus_store_relaxed_u32(words + 1, newValue ? 1 : 0) }
+    }
+}
+
+/// The bridge on its way to its thread.
+private struct BridgeSeat: @unchecked Sendable {
+    let bridge: LossyBridge
+    let flags: BridgeFlags
+
+    func carry() {
+        bridge.run {
+            if flags.wantsReport {
+                flags.wantsReport = false
+                standardOutput(bridge.report + "\n")
+            }
+            return flags.isStopped
+        }
+    }
+}
+
+// MARK: values on the command line
+
+/// One value for both directions, or two with a comma between them.
+struct Both<Value: ExpressibleByArgument & Sendable>: ExpressibleByArgument, Sendable {
+    let forward: Value
+    let backward: Value
+
+    init(_ value: Value) { (forward, backward) = (value, value) }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), let first = Value(argument: String(parts[0])),
+            let last = Value(argument: String(parts[parts.count - 1]))
+        else { return nil }
+        (forward, backward) = (first, last)
+    }
+
+    var defaultValueDescription: String { forward.defaultValueDescription }
+}
+
+/// A number with one of the units, or without any when it is 0.
+private func number(_ text: String, units: [(String, Double)]) -> Double? {
+    if let zero = Double(text), zero == 0 { return 0 }
+    for (unit, factor) in units where text.hasSuffix(unit) {
+        guard let value = Double(text.dropLast(unit.count)), value >= 0, value * factor < 1e15 else { return nil }
+        return value * factor
+    }
+    return nil
+}
+
+struct Span: ExpressibleByArgument, Sendable {
+    let nanoseconds: Int64
+    init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    init?(argument: String) {
+        guard let value = number(argument, units: [("us", 1e3), ("ms", 1e6), ("s", 1e9)]) else { return nil }
+        nanoseconds = Int64(value)
+    }
+    var defaultValueDescription: String { "\(nanoseconds / 1_000_000)ms" }
+}
+
+struct BitRate: ExpressibleByArgument, Sendable {
+    let bits: Int64
+    init(bits: Int64) { self.bits = bits }
+    init?(argument: String) {
+        guard let value = number(argument, units: [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)]) else { return nil }
+        bits = Int64(value)
+    }
+    var defaultValueDescription: String { "\(bits)" }
+}
