@@ -97,7 +97,7 @@ import Testing
         server.listen(port: 7)
         var now = Nanoseconds.seconds(1)
         let connection = client.connect(to: IPv4Address(10, 0, 0, 2), port: 7, now: now)!
-        let sent = (0..<60_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        let sent = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
         write(sent, to: connection, of: client)
         var arrived: [UInt8] = []
         let burst = FrameQueue(capacity: 256)

@@ -123,6 +123,10 @@ extension Config {
     /// Bytes.
     public var tcpReceiveWindow: Int { integer(.tcpReceiveWindow) }
     public var tcpSendFrames: Int { integer(.tcpSendFrames) }
+    public var tcpCongestion: CongestionControl { CongestionControl(rawValue: text(.tcpCongestion))! }
+    public var tcpECN: ExplicitCongestionNotification {
+        ExplicitCongestionNotification(rawValue: text(.tcpECN))!
+    }
     public var shardFrames: Int { integer(.shardFrames) }
 
     private func integer(_ id: DirectiveID) -> Int {

@@ -29,6 +29,8 @@ enum DirectiveID: String, CaseIterable, Sendable {
     case idleSpin = "idle-spin"
     case tcpReceiveWindow = "tcp-receive-window"
     case tcpSendFrames = "tcp-send-frames"
+    case tcpCongestion = "tcp-congestion"
+    case tcpECN = "tcp-ecn"
     case shardFrames = "shard-frames"
 }
 

@@ -132,6 +132,12 @@ extension Directive {
             .tcpSendFrames, .integer(4...65536), "64", change: .startOnly,
             "Frames that a connection of the stack may have sent and not acknowledged."),
         Directive(
+            .tcpCongestion, .choice(CongestionControl.allCases.map(\.rawValue)), "cubic", change: .startOnly,
+            "How a connection of the stack finds its share of a path: cubic (RFC 9438) or newreno (RFC 5681)."),
+        Directive(
+            .tcpECN, .choice(ExplicitCongestionNotification.allCases.map(\.rawValue)), "answer", change: .startOnly,
+            "Explicit congestion notification: no; answer uses it with peers that ask for it; offer asks too."),
+        Directive(
             .shardFrames, .integer(1024...(1 << 22)), "16384", change: .startOnly,
             "Frames of 2 kB in each shard's pool."),
     ]

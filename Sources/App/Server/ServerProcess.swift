@@ -226,6 +226,8 @@ private struct Seat<L: Link>: @unchecked Sendable {
         wanted.mtu = link.mtu
         wanted.receiveWindow = config.tcpReceiveWindow
         wanted.sendFrames = config.tcpSendFrames
+        wanted.congestionControl = config.tcpCongestion
+        wanted.ecn = config.tcpECN
         wanted.keepalive = .seconds(Int64(config.tcpKeepalive))
         wanted.strayHandling = usesStrays
         let stack = Stack(

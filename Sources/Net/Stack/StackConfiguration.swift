@@ -33,6 +33,9 @@ extension Stack {
         public var maxRetransmissions: Int
         /// Timestamps (RFC 7323) are offered and accepted.
         public var timestamps: Bool
+        public var congestionControl: CongestionControl
+        /// Explicit congestion notification (RFC 3168).
+        public var ecn: ExplicitCongestionNotification
         /// Frames of flows that this stack does not know go to `strays` instead of being answered by RST; so do ARP
         /// frames, after they were handled.
         public var strayHandling: Bool
@@ -55,6 +58,8 @@ extension Stack {
             minimumRTO = .milliseconds(200)
             maxRetransmissions = 15
             timestamps = true
+            congestionControl = .cubic
+            ecn = .answer
             strayHandling = false
             transmitCapacity = 4_096
         }

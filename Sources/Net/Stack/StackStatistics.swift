@@ -67,6 +67,9 @@ public struct StackStatistics: Sendable {
     public var tcpRefused: UInt64 = 0
     /// Segments of connections that do not exist.
     public var tcpUnknown: UInt64 = 0
+    /// Segments with text that came with CE, and reductions of a congestion window because of ECE (RFC 3168).
+    public var tcpCongestionMarks: UInt64 = 0
+    public var tcpEcnReductions: UInt64 = 0
     /// No free frame when one was needed to send.
     public var frameShortages: UInt64 = 0
     /// The transmit queue was full when something had to be sent.

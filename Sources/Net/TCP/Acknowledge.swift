@@ -13,13 +13,13 @@ extension Stack {
             acknowledgeInRecovery(b, acked)
         } else {
             b.pointee.duplicateAcks = 0
-            // Only a window that was used is allowed to grow (RFC 7661 4.3).
-            if flightBefore &* 2 >= Int(b.pointee.cwnd) { growWindow(b, acked) }
+            congestionAcked(b, acked: acked, flightBefore: flightBefore)
         }
         if !b.pointee.flags.contains(.persisting) {
             b.pointee.backoff = 0
             if b.pointee.flight == 0 {
                 b.pointee.retransmitAt = .max
+                freeSendState(b)
             } else {
                 restartRetransmission(b)
             }

@@ -1,32 +1,7 @@
 import Runtime
 
-/// Slow start, congestion avoidance, fast retransmit and fast recovery (RFC 5681), NewReno (RFC 6582).
+/// Fast retransmit and fast recovery (RFC 5681), NewReno (RFC 6582).
 extension Stack {
-    /// The window never exceeds what a send queue could ever fill.
-    static let maxCongestionWindow: UInt32 = 1 << 30
-
-    /// New data was acknowledged outside of recovery.
-    @inline(never) func growWindow(_ b: Block, _ acked: Int) {
-        let mss = UInt32(b.pointee.mss)
-        let cwnd = b.pointee.cwnd
-        let acked = UInt32(truncatingIfNeeded: acked)
-        let step: UInt32
-        if cwnd < b.pointee.ssthresh {
-            // Appropriate byte counting with L = 2 (RFC 3465 2.2).
-            step = min(acked, 2 &* mss)
-        } else {
-            // A segment for each window's worth of acknowledged bytes.
-            step = max(1, UInt32(truncatingIfNeeded: UInt64(mss) &* UInt64(min(acked, cwnd)) / UInt64(cwnd)))
-        }
-        b.pointee.cwnd = min(cwnd &+ step, Self.maxCongestionWindow)
-    }
-
-    /// RFC 5681 (4): at least two segments.
-    func halveThreshold(_ b: Block) {
-        let flight = UInt32(truncatingIfNeeded: max(0, b.pointee.sndMax - b.pointee.sndUna))
-        b.pointee.ssthresh = max(flight / 2, 2 &* UInt32(b.pointee.mss))
-    }
-
     /// A segment without text, SYN or FIN that repeats sndUna and the window. It counts as a duplicate ACK only while data
     /// is in flight (RFC 5681 2).
     @inline(never) func duplicateAck(_ b: Block) {
@@ -44,7 +19,7 @@ extension Stack {
 
     /// RFC 6582 3.2, step 2.
     private func enterRecovery(_ b: Block) {
-        halveThreshold(b)
+        congestionEvent(b)
         b.pointee.recover = b.pointee.sndMax
         b.pointee.flags.insert(.fastRecovery)
         b.pointee.cwnd = b.pointee.ssthresh &+ 3 &* UInt32(b.pointee.mss)

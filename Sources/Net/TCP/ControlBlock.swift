@@ -49,6 +49,16 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let windowScaling = ControlFlags(rawValue: 1 << 16)
     /// `send` is not nil: the short ways, which know nothing of a scoreboard, are closed.
     static let scored = ControlFlags(rawValue: 1 << 17)
+
+    // MARK: ECN (RFC 3168)
+    /// Both SYNs agreed on it.
+    static let ecn = ControlFlags(rawValue: 1 << 21)
+    /// CE came and the peer has not said CWR since: every ACK carries ECE. Only with `ecn`.
+    static let echoesCongestion = ControlFlags(rawValue: 1 << 22)
+    /// The congestion window was reduced: the next new text carries CWR. Only with `ecn`.
+    static let owesCWR = ControlFlags(rawValue: 1 << 23)
+    /// The segment that is being built is not ECT: set around a call of `emit` only.
+    static let notCapable = ControlFlags(rawValue: 1 << 24)
 }
 
 @usableFromInline typealias Block = UnsafeMutablePointer<ControlBlock>
@@ -102,6 +112,10 @@ struct ControlBlock {
     var cwnd: UInt32 = 0
     /// >= 2 * mss.
     var ssthresh: UInt32 = .max
+    /// CUBIC's W_max (RFC 9438 4.1.2); 0: none, or forgotten after a timeout.
+    var wMax: UInt32 = 0
+    /// Millisecond clock when the side block was given back: since then at most one segment was in flight.
+    var idleSince: UInt32 = 0
     /// Largest text of a segment, options already taken off. 1 <= mss <= Configuration.mtu - 40.
     @usableFromInline var mss: UInt16 = 0
     /// Consecutive duplicates of the present sndUna, saturating.

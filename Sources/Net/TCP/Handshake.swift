@@ -25,6 +25,7 @@ extension Stack {
             setReceiveLimit(b)
         }
         if options.sackPermitted { b.pointee.flags.insert(.sackPermitted) }
+        if agreesOnECN(b, segment) { b.pointee.flags.insert(.ecn) }
         if let timestamp = options.timestamp, configuration.timestamps {
             b.pointee.flags.insert(.timestamps)
             b.pointee.optionsLength = UInt8(TCPOptions.timestampsLength)
@@ -50,7 +51,7 @@ extension Stack {
             b.pointee.cwnd = mss
             b.pointee.estimator.startOverAfterLostSyn()
         } else {
-            b.pointee.cwnd = min(UInt32(Self.initialSegments) * mss, max(2 * mss, 14_600))
+            b.pointee.cwnd = initialWindow(b)
             let sentAt = b.pointee.retransmitAt &- b.pointee.estimator.timeout(floor: configuration.minimumRTO)
             b.pointee.estimator.sample(now &- sentAt)
         }

@@ -22,9 +22,9 @@ extension Stack {
         statistics.tcpSegmentsReceived &+= 1
         var segment = TCPSegment(
             base: raw, headerLength: headerLength, sequence: SequenceNumber(raw.big32(4)),
-            acknowledgement: SequenceNumber(raw.big32(8)), flags: TCPFlags(rawValue: raw.byte(13) & 0x3F),
+            acknowledgement: SequenceNumber(raw.big32(8)), flags: TCPFlags(rawValue: raw.byte(13)),
             window: raw.big16(14), count: count &- headerLength, textStart: headerLength, hasTimestamp: false,
-            timestampValue: 0, timestampEcho: 0)
+            timestampValue: 0, timestampEcho: 0, isMarked: header.typeOfService & ECN.mask == ECN.congested)
         if headerLength == TCPSegment.minimumHeader + TCPOptions.timestampsLength,
             raw.raw32(20) == TCPOptions.alignedTimestampsRaw
         {

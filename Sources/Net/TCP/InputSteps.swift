@@ -21,9 +21,10 @@ extension Stack {
         guard checkTimestamp(b, segment),
             firstCheckSequence(b, &segment),
             secondCheckReset(b, segment),
-            fourthCheckSyn(b, segment),
-            fifthCheckAck(b, segment)
+            fourthCheckSyn(b, segment)
         else { return false }
+        if b.pointee.flags.contains(.ecn) { noteCongestionMarks(b, segment) }
+        guard fifthCheckAck(b, segment) else { return false }
         return continueWithText(b, &segment, frame)
     }
 
@@ -57,6 +58,7 @@ extension Stack {
     private func repeatsSyn(_ b: Block, _ segment: inout TCPSegment) -> Bool {
         guard segment.flags.contains(.syn), !segment.flags.contains(.rst), segment.sequence + 1 == b.pointee.rcvNxt
         else { return false }
+        checkECNAgain(b, segment)
         if segment.flags.contains(.ack) {
             trimFront(&segment, 1)
             return false

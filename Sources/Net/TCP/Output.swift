@@ -13,7 +13,9 @@ extension Stack {
             next = b.pointee.nextTouched
             let flags = b.pointee.flags.subtracting([.inTouched, .starved])
             b.pointee.flags = flags
-            if flags.isDisjoint(with: [.dead, .finQueued, .persisting]), sendReply(b) { continue }
+            if flags.isDisjoint(with: [.dead, .finQueued, .persisting, .echoesCongestion, .owesCWR]), sendReply(b) {
+                continue
+            }
             outputOther(b)
         }
     }
@@ -105,7 +107,10 @@ extension Stack {
                 sent = true
                 continue
             }
-            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) { return sent }
+            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) {
+                noteWindowFull(b)
+                return sent
+            }
             guard transmitQueue.room > 1 else {
                 b.pointee.flags.insert(.starved)
                 return sent
@@ -136,6 +141,15 @@ extension Stack {
         end == b.pointee.sndEnd && b.pointee.sndChunks.head == nil ? [.ack, .psh] : .ack
     }
 
+    @inline(__always) private func emitText(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber) {
+        let flags = textFlags(b, upTo: sequence + count)
+        if b.pointee.flags.contains(.ecn) {
+            emitCapable(b, frame, count: count, sequence: sequence, flags: flags)
+        } else {
+            emit(b, frame, count: count, sequence: sequence, flags: flags)
+        }
+    }
+
     /// Sends a whole frame of the queue as it lies. It keeps its reference in the queue.
     @inline(__always) func sendInPlace(_ b: Block, _ frame: FrameID) {
         let info = pool.info(frame)
@@ -143,8 +157,7 @@ extension Stack {
         let start = SequenceNumber(info.pointee.sequence)
         noteSent(b, info)
         pool.retain(frame)
-        let flags = textFlags(b, upTo: start + count)
-        emit(b, frame, count: count, sequence: start, flags: flags)
+        emitText(b, frame, count: count, sequence: start)
         advanceSendNext(b, to: start + count, count: count)
     }
 
@@ -160,7 +173,7 @@ extension Stack {
         let payload = pool.address(copy) + Self.payloadOffset
         payload.copyMemory(from: pool.address(frame) + Self.payloadOffset + offset, byteCount: count)
         let start = SequenceNumber(info.pointee.sequence) + offset
-        emit(b, copy, count: count, sequence: start, flags: textFlags(b, upTo: start + count))
+        emitText(b, copy, count: count, sequence: start)
         advanceSendNext(b, to: start + count, count: count)
         return true
     }
@@ -236,7 +249,7 @@ extension Stack {
         }
         if b.pointee.flags.contains(.finSent) { countRetransmission(b) }
         b.pointee.flags.insert(.finSent)
-        emit(b, frame, count: 0, sequence: b.pointee.sndEnd, flags: [.fin, .ack])
+        emit(b, frame, count: 0, sequence: b.pointee.sndEnd, flags: echo(b, [.fin, .ack]))
         advanceSendNext(b, to: b.pointee.sndEnd + 1, count: 0)
     }
 }

@@ -48,8 +48,9 @@ extension Stack {
 
     /// The datagram's length if the frame is for us and has a sound IPv4 header without options before TCP.
     @inline(__always) private func expectedDatagram(_ p: UnsafeRawPointer, within limit: Int) -> Int? {
-        // Type IPv4, version 4, five words of header; any type of service.
-        guard p.raw64(0) &<< 16 == hardwareSelfRaw &<< 16, p.raw32(12) & 0x00FF_FFFF == 0x0045_0008,
+        // Type IPv4, version 4, five words of header; any type of service, but neither CE nor ECT(1) (RFC 3168): of their
+        // bits the lower one.
+        guard p.raw64(0) &<< 16 == hardwareSelfRaw &<< 16, p.raw32(12) & 0x01FF_FFFF == 0x0045_0008,
             p.raw32(Self.ip + 16) == addressRaw
         else { return nil }
         // Neither MF nor an offset; protocol TCP.

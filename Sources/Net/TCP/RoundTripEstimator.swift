@@ -31,6 +31,9 @@ struct RoundTripEstimator {
         if smoothed == 0 { smoothed = 1 }
     }
 
+    /// SRTT in whole milliseconds.
+    var milliseconds: UInt32 { (smoothed >> 3 &+ 500) / 1_000 }
+
     /// Whether SRTT + 4 * RTTVAR is at most `microseconds`.
     @inline(__always) func isWithin(microseconds: UInt32) -> Bool { smoothed >> 3 &+ variation <= microseconds }
 

@@ -84,7 +84,8 @@ extension Stack {
     @inline(never) private func makeHeader(_ b: Block, count: Int) {
         let remote = remoteRaw(b)
         let header = IPv4Header.words(
-            protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote, payload: count)
+            protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote, payload: count,
+            typeOfService: typeOfService(b, count: count))
         b.pointee.headerCount = count
         b.pointee.headerWord0 = header.0
         b.pointee.headerWord1 = header.1
@@ -168,7 +169,7 @@ extension Stack {
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return }
         guard b.pointee.oooHead != .none, b.pointee.flags.contains(.sackPermitted) else {
-            emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: .ack)
+            emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: echo(b, .ack))
             return
         }
         // 40 bytes of options at most: 12 of timestamps leave room for three blocks.
@@ -179,7 +180,8 @@ extension Stack {
             b, tcp + (TCPSegment.minimumHeader &+ options), limit: options == 0 ? 4 : 3)
         let headerLength = TCPSegment.minimumHeader &+ options &+ sack
         writeTCP(
-            tcp, b, sequence: b.pointee.sndMax, flags: .ack, headerLength: headerLength, window: advertiseWindow(b))
+            tcp, b, sequence: b.pointee.sndMax, flags: echo(b, .ack), headerLength: headerLength,
+            window: advertiseWindow(b))
         if options != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
         acknowledgementLeft(b)
         finishAndLaunch(b, frame, offset: start, count: headerLength)
@@ -222,7 +224,7 @@ extension Stack {
         let headerLength = TCPSegment.minimumHeader &+ options.write(tcp + TCPSegment.minimumHeader)
         let window = UInt16(min(configuration.receiveWindow, 65_535))
         writeTCP(
-            tcp, b, sequence: b.pointee.iss, flags: answers ? [.syn, .ack] : .syn, headerLength: headerLength,
+            tcp, b, sequence: b.pointee.iss, flags: synFlags(b), headerLength: headerLength,
             window: window)
         if answers { acknowledgementLeft(b) }
         finishAndLaunch(b, frame, offset: start, count: headerLength)

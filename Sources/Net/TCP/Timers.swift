@@ -122,7 +122,7 @@ extension Stack {
         }
         statistics.tcpTimeouts &+= 1
         // RFC 5681 3.1: a segment that times out again does not halve the threshold again.
-        if b.pointee.backoff == 0 { halveThreshold(b) }
+        if b.pointee.backoff == 0 { congestionTimeout(b) }
         b.pointee.backoff &+= 1
         b.pointee.cwnd = UInt32(b.pointee.mss)
         b.pointee.recover = b.pointee.sndMax

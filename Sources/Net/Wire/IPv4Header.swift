@@ -23,6 +23,8 @@ struct IPv4Header {
     /// Bytes behind the header; header and payload lie within the received bytes, padding excluded.
     var payloadCount = 0
     var protocolNumber: UInt8 = 0
+    /// The two low bits are ECN's.
+    var typeOfService: UInt8 = 0
     /// As they lie on the wire.
     var sourceRaw: UInt32 = 0
     var destinationRaw: UInt32 = 0
@@ -53,6 +55,7 @@ struct IPv4Header {
         guard p.big16(6) & 0x3FFF == 0 else { return .fragment }
         payloadCount = total &- headerLength
         protocolNumber = p.byte(9)
+        typeOfService = p.byte(1)
         sourceRaw = p.raw32(12)
         destinationRaw = p.raw32(16)
         return .valid
@@ -60,9 +63,12 @@ struct IPv4Header {
 
     /// Writes a header without options: DF set and identification 0, as RFC 6864 allows for atomic datagrams.
     @inline(__always) static func write(
-        _ p: UnsafeMutableRawPointer, protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int
+        _ p: UnsafeMutableRawPointer, protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int,
+        typeOfService: UInt8 = 0
     ) {
-        let header = words(protocol: number, sourceRaw: sourceRaw, destinationRaw: destinationRaw, payload: payload)
+        let header = words(
+            protocol: number, sourceRaw: sourceRaw, destinationRaw: destinationRaw, payload: payload,
+            typeOfService: typeOfService)
         p.putRaw64(header.0, 0)
         p.putRaw64(header.1, 8)
         p.putRaw32(destinationRaw, 16)
@@ -70,11 +76,11 @@ struct IPv4Header {
 
     /// The first sixteen bytes of that header; the destination follows.
     @inline(__always) static func words(
-        protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int
+        protocol number: UInt8, sourceRaw: UInt32, destinationRaw: UInt32, payload: Int, typeOfService: UInt8 = 0
     ) -> (UInt64, UInt64) {
         let total = UInt16(truncatingIfNeeded: payload &+ minimumLength)
         // Version, length, type of service, total length, identification, DF: the first eight bytes.
-        let word0 = 0x0040_0000_0000_0045 | UInt64(total.bigEndian) &<< 16
+        let word0 = 0x0040_0000_0000_0045 | UInt64(typeOfService) &<< 8 | UInt64(total.bigEndian) &<< 16
         // Time to live 64, protocol, checksum to come, source.
         let word1 = 0x40 | UInt64(number) &<< 8 | UInt64(sourceRaw) &<< 32
         // By halves: five of them cannot overflow, and what is constant in them is added by the compiler.

@@ -10,6 +10,9 @@ struct TCPFlags: OptionSet, BitwiseCopyable {
     static let psh = TCPFlags(rawValue: 8)
     static let ack = TCPFlags(rawValue: 16)
     static let urg = TCPFlags(rawValue: 32)
+    /// ECN-Echo and Congestion Window Reduced (RFC 3168 6.1).
+    static let ece = TCPFlags(rawValue: 64)
+    static let cwr = TCPFlags(rawValue: 128)
 }
 
 /// A received TCP segment whose header lies whole in the datagram and whose checksum was right.
@@ -34,6 +37,8 @@ struct TCPSegment {
     var hasTimestamp: Bool
     var timestampValue: UInt32
     var timestampEcho: UInt32
+    /// The datagram came with CE: a router on its way is congested (RFC 3168 5).
+    var isMarked = false
 
     /// SEG.LEN of RFC 9293: text, SYN and FIN each take sequence space.
     @inline(__always) var length: Int {

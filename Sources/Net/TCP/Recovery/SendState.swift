@@ -25,6 +25,7 @@ struct SendState: BitwiseCopyable {
     var finLost = false
 
     // MARK: congestion
+    var congestion = CongestionState()
 }
 
 extension Stack {
@@ -35,12 +36,14 @@ extension Stack {
         s.initialize(to: SendState())
         b.pointee.send = s
         b.pointee.flags.insert(.scored)
+        congestionRestart(b)
         return s
     }
 
     /// Gives the side block back. Nothing is in flight, or the connection ends.
     func freeSendState(_ b: Block) {
         guard let s = b.pointee.send else { return }
+        b.pointee.idleSince = nowMilliseconds
         sendStates.free(s)
         b.pointee.send = nil
         b.pointee.flags.remove(.scored)

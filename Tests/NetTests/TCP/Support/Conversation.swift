@@ -23,6 +23,8 @@ final class Conversation {
     /// Timestamps are put on every segment when set.
     var timestamp: UInt32?
     var timestampEcho: UInt32 = 0
+    /// Of the remote's datagrams: the low two bits are ECN's.
+    var typeOfService: UInt8 = 0
     /// The remote answers for its address; off where the test plays that part.
     var answersARP = true
     /// The accepted (or opened) connection.
@@ -153,7 +155,7 @@ final class Conversation {
             let destination = Self.localAddress.bits.bigEndian
             IPv4Header.write(
                 p + 14, protocol: IPProtocol.tcp, sourceRaw: source, destinationRaw: destination,
-                payload: header + text.count)
+                payload: header + text.count, typeOfService: typeOfService)
             let tcp = p + 34
             tcp.putBig16(remotePort, 0)
             tcp.putBig16(localPort, 2)

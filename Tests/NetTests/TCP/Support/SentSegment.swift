@@ -11,6 +11,8 @@ struct SentSegment: CustomStringConvertible {
     let acknowledgement: UInt32
     let flags: TCPFlags
     let window: UInt16
+    /// Of the IPv4 header; its low two bits are ECN's.
+    let typeOfService: UInt8
     let options: [UInt8]
     let text: [UInt8]
 
@@ -29,6 +31,7 @@ struct SentSegment: CustomStringConvertible {
         acknowledgement = big32(42)
         flags = TCPFlags(rawValue: frame[47])
         window = big16(48)
+        typeOfService = frame[15]
         options = Array(frame[54..<header])
         text = Array(frame[header..<end])
     }
