@@ -122,6 +122,7 @@ extension Config {
     public var xdpMode: XDPMode { XDPMode(rawValue: text(.xdpMode))! }
     /// Bytes.
     public var tcpReceiveWindow: Int { integer(.tcpReceiveWindow) }
+    public var tcpReceiveWindowMax: Int { integer(.tcpReceiveWindowMax) }
     public var tcpSendFrames: Int { integer(.tcpSendFrames) }
     public var tcpCongestion: CongestionControl { CongestionControl(rawValue: text(.tcpCongestion))! }
     public var tcpECN: ExplicitCongestionNotification {

@@ -28,6 +28,7 @@ enum DirectiveID: String, CaseIterable, Sendable {
     case xdpMode = "xdp-mode"
     case idleSpin = "idle-spin"
     case tcpReceiveWindow = "tcp-receive-window"
+    case tcpReceiveWindowMax = "tcp-receive-window-max"
     case tcpSendFrames = "tcp-send-frames"
     case tcpCongestion = "tcp-congestion"
     case tcpECN = "tcp-ecn"

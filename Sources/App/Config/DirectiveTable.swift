@@ -127,7 +127,10 @@ extension Directive {
             "Microseconds for which a shard without work looks again before it sleeps."),
         Directive(
             .tcpReceiveWindow, .memory(4096...(1 << 30)), "256kb", change: .startOnly,
-            "Bytes that a connection of the stack may have received and not read."),
+            "Bytes that a connection of the stack may have received and not read, at first."),
+        Directive(
+            .tcpReceiveWindowMax, .memory(4096...(1 << 30)), "6mb", change: .startOnly,
+            "To what that may grow while the connection is read as fast as text comes."),
         Directive(
             .tcpSendFrames, .integer(4...65536), "64", change: .startOnly,
             "Frames that a connection of the stack may have sent and not acknowledged."),

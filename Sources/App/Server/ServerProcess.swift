@@ -225,6 +225,7 @@ private struct Seat<L: Link>: @unchecked Sendable {
         wanted.gateway = config.gateway
         wanted.mtu = link.mtu
         wanted.receiveWindow = config.tcpReceiveWindow
+        wanted.receiveWindowMaximum = config.tcpReceiveWindowMax
         wanted.sendFrames = config.tcpSendFrames
         wanted.congestionControl = config.tcpCongestion
         wanted.ecn = config.tcpECN

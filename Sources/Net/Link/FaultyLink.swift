@@ -116,7 +116,7 @@ public final class FaultyLink<Base: Link>: Link {
 
     /// A frame of its own with the same bytes: the original may be in a retransmission queue. nil when none is free.
     private func copy(_ frame: FrameDescriptor) -> FrameDescriptor? {
-        guard let fresh = pool.allocate() else { return nil }
+        guard let fresh = pool.allocateReserved() else { return nil }
         let offset = Int(frame.offset)
         (pool.address(fresh) + offset).copyMemory(
             from: pool.address(frame.frame) + offset, byteCount: Int(frame.length))

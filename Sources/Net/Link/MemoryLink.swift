@@ -103,7 +103,7 @@ public final class MemoryLink: Link {
     /// A frame comes off the wire.
     func accept(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count <= mtu + Ethernet.headerLength, bytes.count <= pool.frameSize - Self.headroom,
-            arrived.room > 0, let frame = pool.allocate()
+            arrived.room > 0, let frame = pool.allocateReserved()
         else {
             statistics.receiveDrops += 1
             return

@@ -172,7 +172,7 @@ public final class PacketLink: Link {
             let status = apus_load_acquire_u32(statusWord)
             guard status & UInt32(TP_STATUS_USER) != 0 else { break }
             // No free frame: what arrived waits in the ring, which is the buffer for such moments.
-            guard let frame = pool.allocate() else { break }
+            guard let frame = pool.allocateReserved() else { break }
             let length = Int(header.pointee.tp_snaplen)
             let from = Int(header.pointee.tp_mac)
             // Cut off, or stripped of a VLAN tag (then it was not for our untagged address).

@@ -76,7 +76,7 @@ public final class TapLink: Link {
     public func receive(into queue: FrameQueue, limit: Int) -> Int {
         let room = min(limit, queue.room)
         var count = 0
-        while count < room, let frame = pool.allocate() {
+        while count < room, let frame = pool.allocateReserved() {
             statistics.systemCalls &+= 1
             let length = read(descriptor, pool.address(frame) + offset, pool.frameSize &- offset)
             guard length > 0 else {

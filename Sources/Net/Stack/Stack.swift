@@ -32,6 +32,8 @@ public final class Stack {
     @usableFromInline var nextMillisecond: Nanoseconds = .min
     /// Below this many free frames the stack saves: received text moves to the heap, gaps are not filled, output waits.
     let scarceFrames: Int
+    /// Free frames that control segments leave to the link.
+    let controlReserve: Int
     /// The lower bound of the retransmission timeout, and the largest sum of the estimator to which it applies.
     let shortRTO: Nanoseconds
     let shortRTOMicroseconds: UInt32
@@ -62,6 +64,9 @@ public final class Stack {
     /// ACKs that may still be sent this second in answer to suspicious segments (RFC 5961 7), and when it began.
     var challengeBudget = 100
     var challengeSecond: Nanoseconds = 0
+    /// Receive windows beyond the first size, and what the next ACK says of duplicates.
+    var tuning: ReceiveTuning
+    var duplicates = DuplicateReport()
     /// Lent to users who write to a connection that is over; never read.
     let scratch: UnsafeMutableRawPointer
     static let scratchSize = 16 << 10
@@ -70,6 +75,7 @@ public final class Stack {
         precondition(configuration.mtu >= 576, "mtu below IPv4's minimum")
         precondition(configuration.mtu <= pool.frameSize - Self.payloadOffset, "mtu too large for the pool's frames")
         precondition(configuration.receiveWindow >= 2_048 && configuration.receiveWindow <= 1 << 30)
+        precondition(configuration.receiveWindowMaximum <= 1 << 30)
         precondition((0...32).contains(configuration.prefixLength), "prefix length out of range")
         var entropy = entropy
         self.configuration = configuration
@@ -78,6 +84,8 @@ public final class Stack {
         transmitQueue = FrameQueue(capacity: configuration.transmitCapacity)
         strays = FrameQueue(capacity: configuration.strayHandling ? configuration.transmitCapacity : 1)
         scarceFrames = pool.count / 8
+        controlReserve = pool.count / 64
+        pool.setReserve(pool.count / 16)
         shortRTO = min(configuration.minimumRTO, RoundTripEstimator.maximum)
         shortRTOMicroseconds = UInt32(shortRTO / 1_000)
         addressRaw = configuration.address.bits.bigEndian
@@ -89,6 +97,7 @@ public final class Stack {
         table = ConnectionTable(entropy: &entropy)
         blocks = Slab(objectsPerChunk: 64)
         sendStates = Slab(objectsPerChunk: 16)
+        tuning = ReceiveTuning(budget: pool.count << Int(pool.shift) / 2)
         ports = PortSet()
         isn = SequenceGenerator(entropy: &entropy)
         nextEphemeral = UInt16(truncatingIfNeeded: entropy.next())
@@ -106,6 +115,7 @@ public final class Stack {
         strays.deallocate()
         blocks.deallocate()
         sendStates.deallocate()
+        tuning.states.deallocate()
         scratch.deallocate()
     }
 

@@ -13,8 +13,11 @@ extension Stack {
         public var gateway: IPv4Address?
         /// Largest IPv4 datagram, in bytes: 576...1900 (a frame holds it behind 128 bytes of headroom).
         public var mtu: Int
-        /// Receive window of a connection, in bytes: what a peer may send before the user consumes.
+        /// First receive window of a connection, in bytes: what a peer may send before the user consumes.
         public var receiveWindow: Int
+        /// To what the window may grow while the user keeps up with the peer, in bytes; not above the first window: it
+        /// stays as it is. All growth together is bounded by half of the pool.
+        public var receiveWindowMaximum: Int
         /// Frames a connection's send queue may hold; further output waits in memory from the heap.
         public var sendFrames: Int
         /// Control blocks in all states together. A SYN beyond that is dropped (after old TIME-WAIT blocks were reused).
@@ -49,6 +52,7 @@ extension Stack {
             gateway = nil
             mtu = 1500
             receiveWindow = 256 << 10
+            receiveWindowMaximum = 6 << 20
             sendFrames = 64
             maxConnections = 65_536
             maxHalfOpen = 4_096

@@ -70,6 +70,11 @@ public struct StackStatistics: Sendable {
     /// Segments with text that came with CE, and reductions of a congestion window because of ECE (RFC 3168).
     public var tcpCongestionMarks: UInt64 = 0
     public var tcpEcnReductions: UInt64 = 0
+    /// Bytes of text that had arrived before, and duplicates that were reported to their sender (RFC 2883).
+    public var tcpDuplicateBytes: UInt64 = 0
+    public var tcpDuplicatesReported: UInt64 = 0
+    /// How often a receive window grew.
+    public var tcpWindowGrowths: UInt64 = 0
     /// No free frame when one was needed to send.
     public var frameShortages: UInt64 = 0
     /// The transmit queue was full when something had to be sent.

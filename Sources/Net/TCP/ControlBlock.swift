@@ -59,6 +59,13 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let owesCWR = ControlFlags(rawValue: 1 << 23)
     /// The segment that is being built is not ECT: set around a call of `emit` only.
     static let notCapable = ControlFlags(rawValue: 1 << 24)
+    /// The next segment tells the receiver's round trip by its echo: it takes the long way.
+    static let measuresRoundTrip = ControlFlags(rawValue: 1 << 28)
+
+    /// Whatever closes the short way of Prediction.swift.
+    @inline(__always) static var unpredicted: ControlFlags {
+        [.finSeen, .finSent, .released, .fastRecovery, .persisting, .measuresRoundTrip]
+    }
 }
 
 @usableFromInline typealias Block = UnsafeMutablePointer<ControlBlock>
@@ -148,13 +155,16 @@ struct ControlBlock {
     // MARK: receive queue: frames in sequence order, then chunks; what is unread
     @usableFromInline var rcvHead: FrameID = .none
     var rcvTail: FrameID = .none
-    /// Bytes unread in frames and chunks. rcvBytes <= Configuration.receiveWindow.
+    /// Bytes unread in frames and chunks: not more than was ever advertised.
     @usableFromInline var rcvBytes: UInt32 = 0
-    /// The largest window that may be advertised: Configuration.receiveWindow, as far as the scale agreed on can say it.
+    /// The largest window that may be advertised: at first Configuration.receiveWindow, as far as the scale agreed on can
+    /// say it; grows to receiveWindowMaximum with what the user consumes (ReceiveWindow.swift).
     var rcvLimit: UInt32 = 0
-    /// Beyond a gap: frames in sequence order that do not overlap, all of it behind rcvNxt.
+    /// Beyond a gap: the first frames of the first and of the last run (Reassembly.swift), all of it behind rcvNxt.
     var oooHead: FrameID = .none
     var oooTail: FrameID = .none
+    /// The measurement by which rcvLimit grows; nil before text came in bulk.
+    var receive: UnsafeMutablePointer<ReceiveState>?
 
     // MARK: timers. Int64.max: not running
     /// Retransmission (RFC 6298), persist, or in TIME-WAIT and orphaned FIN-WAIT-2 the end.
@@ -187,8 +197,8 @@ struct ControlBlock {
     var iss = SequenceNumber(0)
     /// RFC 6582: sndMax when the last recovery (or timeout) began.
     var recover = SequenceNumber(0)
-    /// First octet of the newest out-of-order text: its SACK block is reported first (RFC 2018 4).
-    var newestOutOfOrder = SequenceNumber(0)
+    /// Runs in the out-of-order queue (Reassembly.swift). 0 exactly while oooHead is .none; <= oooFrames.
+    var oooRuns: UInt16 = 0
     /// The peer's FIN; meaningful with `finSeen`.
     var rcvFin = SequenceNumber(0)
     /// Backlog at which `.writable` was last armed; 0: not armed.

@@ -109,7 +109,7 @@ extension Stack {
         guard segment.hasTimestamp else { return false }
         if Int32(bitPattern: segment.timestampValue &- b.pointee.tsRecent) < 0 {
             statistics.tcpOldTimestamps &+= 1
-            sendAck(b)
+            acknowledgeDuplicate(b, segment)
             return false
         }
         if segment.sequence <= b.pointee.lastAckSent, segment.end >= b.pointee.lastAckSent {
@@ -136,11 +136,14 @@ extension Stack {
             if !segment.flags.contains(.rst) {
                 // In TIME-WAIT this is the peer's FIN again: the clock starts anew.
                 if b.pointee.state == .timeWait { b.pointee.retransmitAt = now &+ timeWaitTime }
-                sendAck(b)
+                acknowledgeDuplicate(b, segment)
             }
             return false
         }
-        if offset < 0 { trimFront(&segment, -offset) }
+        if offset < 0 {
+            noteOldText(b, segment, -offset)
+            trimFront(&segment, -offset)
+        }
         let excess = segment.count &- max(0, b.pointee.rcvEdge - segment.sequence)
         if excess > 0 {
             // Text beyond the window, and the FIN behind it, are the peer's to send again.
@@ -235,6 +238,7 @@ extension Stack {
             touch(b)
         }
         guard segment.count > 0 else { return false }
+        if b.pointee.flags.contains(.measuresRoundTrip) { sampleReceiver(b, segment) }
         guard b.pointee.state.canReceive else {
             // The peer has sent FIN before: text behind it is an error of its own making.
             b.pointee.flags.insert(.ackNow)

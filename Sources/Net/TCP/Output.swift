@@ -52,11 +52,13 @@ extension Stack {
         }
     }
 
-    /// Text was received and nothing has carried its ACK: two full segments are acknowledged now, less waits a little
-    /// (RFC 5681 4.2, RFC 9293 3.8.6.3).
+    /// Text was received and nothing has carried its ACK: a full segment is acknowledged in the turn that brought it, since
+    /// a sender in slow start waits for nothing else, and a busy turn brings many segments for its one ACK; less waits a
+    /// little (RFC 5681 4.2, RFC 9293 3.8.6.3).
     @inline(never) private func acknowledgeLater(_ b: Block) {
         let unacknowledged = b.pointee.rcvNxt - b.pointee.lastAckSent
-        if unacknowledged >= 2 &* Int(b.pointee.mss) || isWindowUpdateDue(b) {
+        if unacknowledged >= Int(b.pointee.mss) || isWindowUpdateDue(b) {
+            tuneReceiveWindow(b)
             sendAck(b)
         } else if b.pointee.delayedAckAt == .max {
             b.pointee.delayedAckAt = now &+ configuration.delayedAck

@@ -80,7 +80,7 @@ extension Stack {
         let value = p.big32(Self.headers + 4)
         let flags = b.pointee.flags
         guard count > 0, sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
-            flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting]),
+            flags.isDisjoint(with: .unpredicted),
             isReplyAcknowledged(b, ack), isFirstUnread(b),
             p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
             Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
@@ -118,7 +118,7 @@ extension Stack {
         let acked = ack - b.pointee.sndUna
         guard sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
             acked >= 0, ack <= b.pointee.sndMax,
-            b.pointee.flags.isDisjoint(with: [.finSeen, .finSent, .released, .fastRecovery, .persisting])
+            b.pointee.flags.isDisjoint(with: .unpredicted)
         else { return false }
         if options != 0 {
             // RFC 7323 5.3: a timestamp must be there and must not be older than TS.Recent.

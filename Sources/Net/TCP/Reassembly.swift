@@ -1,30 +1,62 @@
 import Runtime
 
-/// Text that arrived behind a gap: frames chained in sequence order which do not overlap. `FrameInfo.sequence`, `start`
-/// and `count` describe each frame's text.
+/// Text that arrived behind a gap: runs of frames. Inside a run one frame's text continues that of the frame before it;
+/// between two runs something is missing. So the work for a segment depends on the gaps, not on what is kept behind them.
+///
+/// `ControlBlock.oooHead` and `oooTail` are the first frames of the first and of the last run, in sequence order. A run's
+/// frames are chained through `FrameInfo.next`; `sequence`, `start` and `count` describe each frame's text. In a run's first
+/// frame, `extra` holds the run's last frame (low half) and the first frame of the next run (high half), and `stamp` says
+/// when something was added to the run last, as a serial number.
 extension Stack {
-    /// Frames one connection may keep behind gaps: a whole default window of full segments.
-    static let maxOutOfOrderFrames = 192
+    /// Runs that one connection may have. An honest sender's gaps are losses of one window.
+    static let maxRuns = 256
+
+    // MARK: a run's first frame
+
+    @inline(__always) private func runLast(_ first: FrameID) -> FrameID {
+        FrameID(truncatingIfNeeded: pool.info(first).pointee.extra)
+    }
+
+    @inline(__always) func runNext(_ first: FrameID) -> FrameID {
+        FrameID(truncatingIfNeeded: pool.info(first).pointee.extra &>> 32)
+    }
+
+    @inline(__always) private func setRun(_ first: FrameID, last: FrameID, next: FrameID) {
+        pool.info(first).pointee.extra = UInt64(next) &<< 32 | UInt64(last)
+    }
+
+    @inline(__always) func runStart(_ first: FrameID) -> SequenceNumber {
+        SequenceNumber(pool.info(first).pointee.sequence)
+    }
+
+    @inline(__always) func runEnd(_ first: FrameID) -> SequenceNumber {
+        let info = pool.info(runLast(first))
+        return SequenceNumber(info.pointee.sequence) + Int(info.pointee.count)
+    }
+
+    /// Something of the run has just arrived: its SACK block is reported first (RFC 2018 4).
+    @inline(__always) private func renew(_ first: FrameID) {
+        duplicates.serial &+= 1
+        pool.info(first).pointee.stamp = duplicates.serial
+    }
+
+    // MARK: arrival
 
     /// Keeps the text of a segment that lies inside the window but behind rcvNxt. Takes over the frame's reference.
-    /// O(1) behind everything that is kept (the usual case), else O(frames kept), at most `maxOutOfOrderFrames`.
+    /// O(1) behind everything that is kept (the usual case), else O(runs), at most `maxRuns`.
     @inline(never) func insertOutOfOrder(
         _ b: Block, _ frame: FrameID, sequence: SequenceNumber, start: Int, count: Int
     ) {
         statistics.tcpOutOfOrder &+= 1
-        guard pool.freeCount >= scarceFrames * 2, Int(b.pointee.oooFrames) < Self.maxOutOfOrderFrames else {
-            statistics.tcpOutOfOrderDrops &+= 1
-            pool.release(frame)
-            return
-        }
         var sequence = sequence
         var start = start
         var count = count
-        b.pointee.newestOutOfOrder = sequence
-        let previous = outOfOrderPredecessor(b, of: sequence)
+        var (previous, next) = runs(b, around: sequence)
         if previous != .none {
-            let overlap = textEnd(previous) - sequence
+            let overlap = runEnd(previous) - sequence
+            if overlap > 0 { noteDuplicate(b, sequence, min(overlap, count)) }
             if overlap >= count {
+                renew(previous)
                 pool.release(frame)
                 return
             }
@@ -34,126 +66,186 @@ extension Stack {
                 count &-= overlap
             }
         }
-        var next = previous == .none ? b.pointee.oooHead : pool.info(previous).pointee.next
-        while next != .none {
-            let info = pool.info(next)
-            let nextStart = SequenceNumber(info.pointee.sequence)
-            let overlap = (sequence + count) - nextStart
-            if overlap <= 0 { break }
-            if overlap < Int(info.pointee.count) {
-                count = nextStart - sequence
-                break
-            }
-            let covered = next
-            next = info.pointee.next
-            pool.release(covered)
-            b.pointee.oooFrames &-= 1
-        }
-        link(b, frame, after: previous, before: next, sequence: sequence, start: start, count: count)
-    }
-
-    /// Puts the text between two neighbours, or into the free space of the one before it when it continues that.
-    private func link(
-        _ b: Block, _ frame: FrameID, after previous: FrameID, before next: FrameID, sequence: SequenceNumber,
-        start: Int, count: Int
-    ) {
-        if previous != .none {
-            let info = pool.info(previous)
-            info.pointee.next = next
-            let end = Int(info.pointee.start) &+ Int(info.pointee.count)
-            if textEnd(previous) == sequence, end &+ count <= pool.frameSize {
-                (pool.address(previous) + end).copyMemory(from: pool.address(frame) + start, byteCount: count)
-                info.pointee.count &+= UInt16(truncatingIfNeeded: count)
-                if next == .none { b.pointee.oooTail = previous }
-                pool.release(frame)
+        let runsBefore = b.pointee.oooRuns
+        next = coverRuns(b, next, from: sequence, count: &count)
+        // What was reported stays kept: text that takes the place of runs is never refused.
+        let mayGrow = b.pointee.oooRuns < runsBefore || mayKeep(b)
+        let joinsPrevious = previous != .none && runEnd(previous) == sequence
+        let joinsNext = next != .none && runStart(next) == sequence + count
+        if joinsPrevious {
+            if !appendToRun(
+                b, previous, frame, sequence: sequence, start: start, count: count, mayGrow: mayGrow)
+            {
+                setNext(b, previous, next)
                 return
             }
-            info.pointee.next = frame
         } else {
-            b.pointee.oooHead = frame
+            guard mayGrow, joinsNext || Int(b.pointee.oooRuns) < Self.maxRuns else {
+                setNext(b, previous, next)
+                return dropOutOfOrder(frame)
+            }
+            describe(b, frame, sequence: sequence, start: start, count: count)
+            setRun(frame, last: frame, next: next)
+            b.pointee.oooRuns &+= 1
+            setNext(b, previous, frame)
+            previous = frame
         }
-        if next == .none { b.pointee.oooTail = frame }
+        if joinsNext {
+            pool.info(runLast(previous)).pointee.next = next
+            setRun(previous, last: runLast(next), next: runNext(next))
+            b.pointee.oooRuns &-= 1
+        } else {
+            setRun(previous, last: runLast(previous), next: next)
+        }
+        if runNext(previous) == .none { b.pointee.oooTail = previous }
+        renew(previous)
+    }
+
+    /// What follows the run `previous` (or the queue's beginning, if that is .none).
+    @inline(__always) private func setNext(_ b: Block, _ previous: FrameID, _ next: FrameID) {
+        if previous == .none {
+            b.pointee.oooHead = next
+        } else {
+            setRun(previous, last: runLast(previous), next: next)
+        }
+        if next == .none { b.pointee.oooTail = previous }
+    }
+
+    /// Whether one more frame may be kept: the pool must not be short, a connection may not hold more than what is free
+    /// besides (so that many share the pool), and not more than its window is worth.
+    private func mayKeep(_ b: Block) -> Bool {
+        let kept = Int(b.pointee.oooFrames)
+        return pool.freeCount >= scarceFrames &* 2 &+ kept && kept < Int(b.pointee.rcvLimit) &>> 9 &+ 64
+    }
+
+    private func dropOutOfOrder(_ frame: FrameID) {
+        statistics.tcpOutOfOrderDrops &+= 1
+        pool.release(frame)
+    }
+
+    private func describe(_ b: Block, _ frame: FrameID, sequence: SequenceNumber, start: Int, count: Int) {
         let info = pool.info(frame)
-        info.pointee.next = next
+        info.pointee.next = .none
         info.pointee.sequence = sequence.raw
         info.pointee.start = UInt16(truncatingIfNeeded: start)
         info.pointee.count = UInt16(truncatingIfNeeded: count)
         b.pointee.oooFrames &+= 1
     }
 
-    /// The last kept frame whose text starts at or before `sequence`; .none when all start behind it.
-    private func outOfOrderPredecessor(_ b: Block, of sequence: SequenceNumber) -> FrameID {
-        let tail = b.pointee.oooTail
-        guard b.pointee.oooHead != .none else { return .none }
-        if SequenceNumber(pool.info(tail).pointee.sequence) <= sequence { return tail }
-        var previous = FrameID.none
-        var frame = b.pointee.oooHead
-        while frame != .none, SequenceNumber(pool.info(frame).pointee.sequence) <= sequence {
-            previous = frame
-            frame = pool.info(frame).pointee.next
+    /// The text continues a run: into the free space of its last frame, or in its own frame. False: there was no room for
+    /// one more frame, and the text is dropped.
+    private func appendToRun(
+        _ b: Block, _ first: FrameID, _ frame: FrameID, sequence: SequenceNumber, start: Int, count: Int, mayGrow: Bool
+    ) -> Bool {
+        let last = runLast(first)
+        let info = pool.info(last)
+        let end = Int(info.pointee.start) &+ Int(info.pointee.count)
+        if end &+ count <= pool.frameSize {
+            (pool.address(last) + end).copyMemory(from: pool.address(frame) + start, byteCount: count)
+            info.pointee.count &+= UInt16(truncatingIfNeeded: count)
+            pool.release(frame)
+            return true
         }
-        return previous
+        guard mayGrow else {
+            dropOutOfOrder(frame)
+            return false
+        }
+        describe(b, frame, sequence: sequence, start: start, count: count)
+        info.pointee.next = frame
+        setRun(first, last: frame, next: runNext(first))
+        return true
     }
 
-    private func textEnd(_ frame: FrameID) -> SequenceNumber {
-        let info = pool.info(frame)
-        return SequenceNumber(info.pointee.sequence) + Int(info.pointee.count)
+    /// The last run that starts at or before `sequence`, and the run after it; .none where there is none.
+    private func runs(_ b: Block, around sequence: SequenceNumber) -> (FrameID, FrameID) {
+        guard b.pointee.oooHead != .none else { return (.none, .none) }
+        if runStart(b.pointee.oooTail) <= sequence { return (b.pointee.oooTail, .none) }
+        var previous = FrameID.none
+        var run = b.pointee.oooHead
+        while run != .none, runStart(run) <= sequence {
+            previous = run
+            run = runNext(run)
+        }
+        return (previous, run)
     }
+
+    /// The text reaches into the runs from `next` on: those that it covers go, the first one that it does not cover
+    /// shortens it. Returns that run, .none when there is none.
+    private func coverRuns(_ b: Block, _ next: FrameID, from sequence: SequenceNumber, count: inout Int) -> FrameID {
+        var run = next
+        while run != .none {
+            let start = runStart(run)
+            let end = runEnd(run)
+            let overlap = (sequence + count) - start
+            if overlap <= 0 { return run }
+            if end > sequence + count {
+                noteDuplicate(b, start, overlap)
+                count = start - sequence
+                return run
+            }
+            noteDuplicate(b, start, end - start)
+            let following = runNext(run)
+            b.pointee.oooRuns &-= 1
+            releaseRun(b, run)
+            run = following
+        }
+        return run
+    }
+
+    private func releaseRun(_ b: Block, _ first: FrameID) {
+        var frame = first
+        while frame != .none {
+            let next = pool.info(frame).pointee.next
+            b.pointee.oooFrames &-= 1
+            pool.release(frame)
+            frame = next
+        }
+    }
+
+    // MARK: delivery
 
     /// Moves what has become contiguous to the receive queue. Called when rcvNxt moved and something is kept.
     @inline(never) func deliverOutOfOrder(_ b: Block) {
         while b.pointee.oooHead != .none {
-            let frame = b.pointee.oooHead
-            let info = pool.info(frame)
-            let overlap = b.pointee.rcvNxt - SequenceNumber(info.pointee.sequence)
+            let run = b.pointee.oooHead
+            let overlap = b.pointee.rcvNxt - runStart(run)
             guard overlap >= 0 else { return }
-            b.pointee.oooHead = info.pointee.next
-            b.pointee.oooFrames &-= 1
+            if overlap > 0 { noteDuplicate(b, runStart(run), min(overlap, runEnd(run) - runStart(run))) }
+            b.pointee.oooHead = runNext(run)
+            if b.pointee.oooHead == .none { b.pointee.oooTail = .none }
+            b.pointee.oooRuns &-= 1
+            deliverRun(b, run)
+        }
+    }
+
+    private func deliverRun(_ b: Block, _ first: FrameID) {
+        var frame = first
+        while frame != .none {
+            let info = pool.info(frame)
+            let next = info.pointee.next
+            let overlap = b.pointee.rcvNxt - SequenceNumber(info.pointee.sequence)
             let count = Int(info.pointee.count) &- overlap
-            if count <= 0 {
+            b.pointee.oooFrames &-= 1
+            if count > 0 {
+                b.pointee.rcvNxt += count
+                statistics.tcpBytesReceived &+= UInt64(count)
+                deliver(b, frame, start: Int(info.pointee.start) &+ overlap, count: count)
+            } else {
                 pool.release(frame)
-                continue
             }
-            b.pointee.rcvNxt += count
-            deliver(b, frame, start: Int(info.pointee.start) &+ overlap, count: count)
+            frame = next
         }
     }
 
+    /// Ends the receive side but for what is unread.
     func discardOutOfOrder(_ b: Block) {
-        releaseChain(b.pointee.oooHead)
-        b.pointee.oooHead = .none
-        b.pointee.oooFrames = 0
-    }
-
-    /// Writes the SACK option for what is kept at `p` (RFC 2018): the block with the newest text first, then the others
-    /// from the left, at most `limit`. Returns its length with two NOPs before it, a multiple of 4; 0 without gaps.
-    func writeSackBlocks(_ b: Block, _ p: UnsafeMutableRawPointer, limit: Int) -> Int {
-        var blocks = 0
-        /// The k-th block's place behind NOP, NOP, kind, length.
-        func put(_ left: SequenceNumber, _ right: SequenceNumber) {
-            p.putBig32(left.raw, 4 &+ blocks &* 8)
-            p.putBig32(right.raw, 8 &+ blocks &* 8)
-            blocks &+= 1
+        endTuning(b)
+        while b.pointee.oooHead != .none {
+            let run = b.pointee.oooHead
+            b.pointee.oooHead = runNext(run)
+            releaseRun(b, run)
         }
-        let newest = b.pointee.newestOutOfOrder
-        for wantsNewest in [true, false] {
-            var frame = b.pointee.oooHead
-            while frame != .none, blocks < limit {
-                let left = SequenceNumber(pool.info(frame).pointee.sequence)
-                var right = textEnd(frame)
-                frame = pool.info(frame).pointee.next
-                while frame != .none, SequenceNumber(pool.info(frame).pointee.sequence) == right {
-                    right = textEnd(frame)
-                    frame = pool.info(frame).pointee.next
-                }
-                if (left <= newest && newest < right) == wantsNewest { put(left, right) }
-            }
-        }
-        guard blocks > 0 else { return 0 }
-        p.put8(TCPOptions.noOperation, 0)
-        p.put8(TCPOptions.noOperation, 1)
-        p.put8(TCPOptions.sack, 2)
-        p.put8(UInt8(2 &+ blocks &* 8), 3)
-        return 4 &+ blocks &* 8
+        b.pointee.oooTail = .none
+        b.pointee.oooRuns = 0
     }
 }

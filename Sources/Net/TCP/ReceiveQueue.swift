@@ -33,7 +33,10 @@ extension Stack {
 
     @inline(never) private func appendBehind(_ b: Block, _ frame: FrameID, start: Int, count: Int) {
         let text = pool.address(frame) + start
-        if b.pointee.rcvChunks.head != nil || pool.freeCount < scarceFrames {
+        tuneReceiveWindow(b)
+        // Whoever reads slowly may hold as many frames as are free besides: many of them share the pool, and none takes
+        // what others need.
+        if b.pointee.rcvChunks.head != nil || pool.freeCount < scarceFrames &+ Int(b.pointee.rcvFrames) {
             b.pointee.rcvChunks.append(text, count)
             pool.release(frame)
             return
@@ -122,29 +125,5 @@ extension Stack {
             pool.release(frame)
             frame = next
         }
-    }
-
-    // MARK: window (RFC 9293 3.8.6)
-
-    /// The right edge that could be advertised now: never left of what was promised, and moved right only by steps worth
-    /// a segment (silly window avoidance, RFC 9293 3.8.6.2.2).
-    @inline(__always) func receiveEdge(_ b: Block) -> SequenceNumber {
-        let limit = Int(b.pointee.rcvLimit)
-        let room = limit &- Int(b.pointee.rcvBytes)
-        let gain = room &- b.pointee.rcvWindow
-        return gain >= min(Int(b.pointee.mss), limit &>> 1) ? b.pointee.rcvNxt + room : b.pointee.rcvEdge
-    }
-
-    /// To be called when `rcvScale` is known.
-    func setReceiveLimit(_ b: Block) {
-        b.pointee.rcvLimit = UInt32(min(configuration.receiveWindow, 65_535 << Int(b.pointee.rcvScale)))
-    }
-
-    /// The peer should hear of the window without waiting for anything else: it was nearly closed and is open again.
-    @inline(__always) func isWindowUpdateDue(_ b: Block) -> Bool {
-        let window = b.pointee.rcvWindow
-        guard window &* 8 < Int(b.pointee.rcvLimit) || window < 2 &* Int(b.pointee.mss), b.pointee.state.canReceive
-        else { return false }
-        return receiveEdge(b) != b.pointee.rcvEdge
     }
 }

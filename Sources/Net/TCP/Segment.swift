@@ -159,7 +159,7 @@ extension Stack {
 
     /// A frame for a control segment, or nil: whoever asked relies on a timer, or on the peer asking again.
     func controlFrame() -> FrameID? {
-        if let frame = pool.allocate() { return frame }
+        if let frame = pool.allocateReserved(leaving: controlReserve) { return frame }
         statistics.frameShortages &+= 1
         return nil
     }
@@ -168,7 +168,7 @@ extension Stack {
     /// lies before what the peer has got, and two peers who both fell back would take each other's ACKs for old ones.
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return }
-        guard b.pointee.oooHead != .none, b.pointee.flags.contains(.sackPermitted) else {
+        guard hasSackBlocks(b) else {
             emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: echo(b, .ack))
             return
         }
@@ -230,10 +230,11 @@ extension Stack {
         finishAndLaunch(b, frame, offset: start, count: headerLength)
     }
 
-    /// The smallest shift with which the whole receive window can be advertised (RFC 7323 2.3).
+    /// The smallest shift with which the largest receive window can be advertised (RFC 7323 2.3).
     var offeredScale: UInt8 {
         var scale: UInt8 = 0
-        while configuration.receiveWindow >> Int(scale) > 65_535 { scale += 1 }
+        let largest = max(configuration.receiveWindow, configuration.receiveWindowMaximum)
+        while largest >> Int(scale) > 65_535 { scale += 1 }
         return scale
     }
 

@@ -43,6 +43,8 @@ public struct FramePool: BitwiseCopyable {
         @usableFromInline var freeCount: Int
         /// The smallest `freeCount` ever.
         @usableFromInline var lowestFree: Int
+        /// Free frames that `allocate` leaves to `allocateReserved`.
+        @usableFromInline var floor: Int
     }
 
     /// First byte of frame 0, aligned to a page. `count << shift` bytes.
@@ -66,7 +68,7 @@ public struct FramePool: BitwiseCopyable {
         infos.initialize(repeating: FrameInfo(), count: count)
         for id in 0..<count { infos[id].next = id + 1 < count ? FrameID(id + 1) : .none }
         state = .allocate(capacity: 1)
-        state.initialize(to: State(free: 0, freeCount: count, lowestFree: count))
+        state.initialize(to: State(free: 0, freeCount: count, lowestFree: count, floor: 0))
         self.count = count
         shift = UInt64(frameSize.trailingZeroBitCount)
     }
@@ -82,11 +84,27 @@ public struct FramePool: BitwiseCopyable {
     @inlinable @inline(__always) public var freeCount: Int { state.pointee.freeCount }
     @inlinable @inline(__always) public var lowestFree: Int { state.pointee.lowestFree }
 
-    /// Takes a frame with one reference, or nil when none is free. Its chain and flags are cleared; the other fields are
-    /// those of its last use.
+    /// Keeps the last `count` free frames from `allocate`: a link that receives must not run out of frames because others
+    /// wait for something that only a received frame can bring.
+    public func setReserve(_ count: Int) { state.pointee.floor = max(0, min(count, self.count)) }
+
+    /// Takes a frame with one reference, or nil when none is free beyond the reserve. Its chain and flags are cleared; the
+    /// other fields are those of its last use.
     @inlinable @inline(__always) public func allocate() -> FrameID? {
+        guard state.pointee.freeCount > state.pointee.floor else { return nil }
+        return take()
+    }
+
+    /// `allocate` for links, and for frames that leave at once and return soon: takes from the reserve too, but leaves
+    /// `left` frames of it.
+    @inlinable public func allocateReserved(leaving left: Int = 0) -> FrameID? {
+        guard state.pointee.freeCount > left else { return nil }
+        return take()
+    }
+
+    /// At least one frame is free.
+    @inlinable @inline(__always) func take() -> FrameID {
         let id = state.pointee.free
-        guard id != .none else { return nil }
         let info = infos + Int(id)
         state.pointee.free = info.pointee.next
         state.pointee.freeCount &-= 1

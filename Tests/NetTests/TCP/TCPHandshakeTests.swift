@@ -32,7 +32,7 @@ import Testing
         t.send(.syn, seq: 0, options: Conversation.mss(1460) + [4, 2] + timestamps + [1, 3, 3, 7], window: 1_000)
         let answer = t.next()!
         #expect(answer.option(2) == [5, 180])
-        #expect(answer.option(3) == [3])
+        #expect(answer.option(3) == [7])
         #expect(answer.option(4) == [])
         #expect(answer.timestamps?.echo == 77)
         #expect(answer.window == 65_535)
@@ -149,7 +149,7 @@ import Testing
         let syn = t.connect()
         #expect(syn.flags == .syn)
         #expect(syn.option(2) == [5, 180])
-        #expect(syn.option(3) == [3])
+        #expect(syn.option(3) == [7])
         #expect(syn.option(4) == [])
         #expect(syn.timestamps?.echo == 0)
         t.send([.syn, .ack], seq: 0, ack: 1, options: Conversation.mss(1460))

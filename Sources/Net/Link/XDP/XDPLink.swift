@@ -183,16 +183,20 @@ public final class XDPLink: Link {
         }
     }
 
-    /// Lends free frames to the device until `fillTarget` are with it, but leaves an eighth of the pool for sending.
+    /// Lends free frames to the device until `fillTarget` are with it, but leaves an eighth of the pool for sending. With
+    /// less than that free, a small number stays lent all the same, out of the reserve that only links and short
+    /// messages take from: acknowledgements have to come in, or nothing sent would ever be given back.
     private func refill() {
-        let wanted = min(fillTarget &- lent, pool.freeCount &- pool.count &>> 3)
+        let spare = pool.freeCount &- pool.count &>> 3
+        let least = min((pool.count &>> 5) &- lent, pool.freeCount &- pool.count &>> 5)
+        let wanted = min(fillTarget &- lent, max(spare, least))
         guard wanted > 0 else { return }
         let count = min(wanted, Int(xsk_prod_nb_free(socket.fill, UInt32(truncatingIfNeeded: wanted))))
         guard count > 0 else { return }
         var index: UInt32 = 0
         _ = xsk_ring_prod__reserve(socket.fill, UInt32(truncatingIfNeeded: count), &index)
         for step in 0..<count {
-            let frame = pool.allocate()!
+            let frame = pool.allocateReserved()!
             held[Int(frame)] &+= 1
             xsk_ring_prod__fill_addr(socket.fill, index &+ UInt32(truncatingIfNeeded: step))!.pointee =
                 UInt64(frame) &<< pool.shift
