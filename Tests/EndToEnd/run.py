@@ -25,6 +25,7 @@ import suites.differential
 import suites.lifecycle
 import suites.network
 import suites.protocol
+import suites.queues
 import suites.shards
 import suites.startup
 import suites.values
@@ -32,7 +33,8 @@ import suites.values
 # Those that run against every configuration, and those that need one only.
 EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values, suites.network.Network,
               suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn, suites.lifecycle.Idle]
-STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential]
+STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
+              suites.queues.Queues]
 
 
 class Result(unittest.TestResult):

@@ -8,7 +8,10 @@ final class Inbound {
     private let pump: SessionPump
     private let pool: FramePool?
     private let sink = RequestSink()
-    private let handed = FrameQueue(capacity: 16)
+    /// Copies of frames that others lent, on their way into our stack; all with the same `handedHops`. Empty between
+    /// rings.
+    private let handed = FrameQueue(capacity: 64)
+    private var handedHops: UInt16 = 0
     /// Messages taken from one ring in one turn: enough to use a batch, few enough that frames do not wait long.
     private let budget = 256
 
@@ -41,14 +44,17 @@ final class Inbound {
                 case .reply:
                     shard.outbound.credit(from: peer)
                     pump.deliver(message.block.assumingMemoryBound(to: RemoteRequest.self))
-                case .frame: input(message.block, from: peer)
+                case .frame: take(message)
+                case .frameBack: shard.outbound.frameReturned(message, to: pool!)
                 }
             }
             if left != budget {
+                if !handed.isEmpty { inputHanded() }
                 ring.release()
                 work = true
             }
         }
+        if work, streams.stack?.hasReady == true { pump.serveStack() }
         return work
     }
 
@@ -59,25 +65,49 @@ final class Inbound {
 
     // MARK: frames
 
-    /// Gives a handed frame to our stack; if it belongs to nobody here, it travels on, and the last shard answers.
-    private func input(_ block: UnsafeMutableRawPointer, from peer: Int) {
-        defer { block.deallocate() }
-        let header = block.load(as: HandedFrame.self)
-        let count = Int(header.count)
-        // A shard without a queue of the device has no connections: the frame goes on. If this was the last shard, the
-        // next one that has a stack answers; there is one, because the frame came in somewhere.
-        guard let stack = streams.stack, let pool else {
-            return passOn(ByteView(block + HandedFrame.headerSize, count), hops: max(1, Int(header.hopsLeft)))
+    /// Copies a lent frame for our stack, or sends it on.
+    private func take(_ message: ShardMessage) {
+        guard let pool else { return passOn(message) }
+        defer {
+            // One of our own that went round shards without a stack.
+            if Int(message.origin) == shard.id {
+                shard.outbound.frameReturned(message, to: pool)
+            } else {
+                shard.outbound.giveBack(message)
+            }
         }
-        guard let frame = pool.allocate() else { return }
         let offset = 128
-        guard count <= pool.frameSize - offset else { return pool.release(frame) }
-        (pool.address(frame) + offset).copyMemory(from: block + HandedFrame.headerSize, byteCount: count)
-        _ = handed.push(FrameDescriptor(frame: frame, offset: offset, length: count))
-        stack.inputStray(handed, final: header.hopsLeft == 0, now: shard.monotonic)
-        if !stack.strays.isEmpty { handOver(stack.strays, pool: pool, hops: Int(header.hopsLeft)) }
-        pump.serveStack()
+        let count = Int(message.count)
+        guard count <= pool.frameSize - offset, let frame = pool.allocate() else {
+            shard.outbound.statistics.scarceFrameDrops &+= 1
+            return
+        }
+        (pool.address(frame) + offset).copyMemory(from: message.block, byteCount: count)
+        if handed.room == 0 || handedHops != message.hopsLeft, !handed.isEmpty { inputHanded() }
+        handedHops = message.hopsLeft
+        handed.append(FrameDescriptor(frame: frame, offset: offset, length: count))
+        shard.outbound.statistics.receivedFrames &+= 1
     }
+
+    /// Gives the copies to our stack; what belongs to nobody here travels on, and the last shard answers.
+    private func inputHanded() {
+        let stack = streams.stack!
+        stack.inputStray(handed, final: handedHops == 0, now: shard.monotonic)
+        if !stack.strays.isEmpty { handOver(stack.strays, pool: pool!, hops: Int(handedHops)) }
+    }
+
+    /// A shard without a queue of the device has no connections. If it was the last to be asked, the next one that has a
+    /// stack answers; there is one, because the frame came in somewhere.
+    private func passOn(_ message: ShardMessage) {
+        var message = message
+        message.hopsLeft = max(1, message.hopsLeft) - 1
+        if !shard.outbound.pass(message, to: nextShard) {
+            shard.outbound.statistics.ringFullDrops &+= 1
+            shard.outbound.giveBack(message)
+        }
+    }
+
+    private var nextShard: Int { (shard.id + 1) % shard.shardCount }
 
     /// Sends frames of unknown flows on to the next shard, and neighbours' news to all. `hops`: shards that have not
     /// seen them.
@@ -86,23 +116,18 @@ final class Inbound {
             let bytes = UnsafeRawPointer(pool.address(stray.frame) + Int(stray.offset))
             let view = ByteView(bytes, Int(stray.length))
             if isARP(view) {
-                if hops == nil { shareNeighbourNews(view) }
+                if hops == nil { shareNeighbourNews(view, stray, pool) }
             } else {
-                passOn(view, hops: hops ?? shard.shardCount - 1)
+                let hops = hops ?? shard.shardCount - 1
+                if hops > 0 { shard.outbound.lend(stray, of: pool, hopsLeft: hops - 1, to: nextShard) }
             }
             pool.release(stray.frame)
         }
     }
 
-    private func passOn(_ frame: ByteView, hops: Int) {
-        guard hops > 0 else { return }
-        let next = (shard.id + 1) % shard.shardCount
-        shard.outbound.hand(HandedFrame.make(copying: frame, hops: hops - 1), to: next)
-    }
-
-    /// ARP arrives on one queue, but every shard has a neighbour cache: each gets a copy of what tells something of a
-    /// neighbour of ours, that is replies, questions for us (the shard that got one has answered it) and announcements.
-    private func shareNeighbourNews(_ frame: ByteView) {
+    /// ARP arrives on one queue, but every shard has a neighbour cache: each gets what tells something of a neighbour of
+    /// ours, that is replies, questions for us (the shard that got one has answered it) and announcements.
+    private func shareNeighbourNews(_ frame: ByteView, _ stray: FrameDescriptor, _ pool: FramePool) {
         func address(_ offset: Int) -> UInt32 {
             frame.base.loadUnaligned(fromByteOffset: offset, as: UInt32.self).bigEndian
         }
@@ -110,7 +135,7 @@ final class Inbound {
         let (sender, target) = (address(28), address(38))
         guard isReply || target == sender || target == streams.stack!.configuration.address.bits else { return }
         for peer in 0..<shard.shardCount where peer != shard.id {
-            shard.outbound.hand(HandedFrame.make(copying: frame, hops: 0), to: peer)
+            shard.outbound.lend(stray, of: pool, hopsLeft: 0, to: peer)
         }
     }
 

@@ -5,13 +5,16 @@ import Runtime
 ///
 /// No shard ever waits for room in a ring. A shard has at most `requestCredits` requests unanswered at each other
 /// shard; whoever finds no credit pauses the session, which closes its receive window in the end. So a ring holds at
-/// most `requestCredits` requests, `requestCredits` replies (to as many requests of the other side) and frames, which
-/// use what is left and are dropped (and counted) beyond it. Room for requests and replies can therefore not run out,
+/// most `requestCredits` requests, `requestCredits` replies (to as many requests of the other side), `frameCredits`
+/// frames going back to their origin (which lends no more than that), and frames that are lent, which use what is left
+/// and are dropped (and counted) beyond it. Room for requests, replies and returning frames can therefore not run out,
 /// and with nobody waiting there is no deadlock.
 struct Mesh: @unchecked Sendable {
     static let requestCredits = 256
-    static let frameSlots = 512
-    static let ringCapacity = 1024
+    static let frameCredits = 512
+    static let ringCapacity = 2048
+    /// Room that a lent frame leaves to those that must not fail.
+    static let reservedSlots = 2 * requestCredits + frameCredits
 
     let shardCount: Int
     /// Row-major: from * shardCount + to. The diagonal is not used.
@@ -23,7 +26,7 @@ struct Mesh: @unchecked Sendable {
     private let counters: UnsafeMutablePointer<UInt64>
 
     init(shardCount: Int) {
-        precondition(Self.requestCredits * 2 + Self.frameSlots <= Self.ringCapacity, "replies could find a full ring")
+        precondition(Self.reservedSlots + Self.frameCredits <= Self.ringCapacity, "replies could find a full ring")
         self.shardCount = shardCount
         rings = .allocate(capacity: shardCount * shardCount)
         for index in 0..<(shardCount * shardCount) {

@@ -1,13 +1,19 @@
+import Net
 import Runtime
 
-/// One shard's half of the mesh: the rings it writes, with the credit that bounds its unanswered requests.
+/// One shard's half of the mesh: the rings it writes, with the credits that bound its unanswered requests and the frames
+/// it has lent.
 final class Outbound {
     private let mesh: Mesh
     private let id: Int
     /// Unanswered requests at each shard; at most `Mesh.requestCredits`.
     private let outstanding: UnsafeMutablePointer<Int>
+    /// Whether something was written for a shard since the last `publish` that it should wake up for.
+    private let wanted: UnsafeMutablePointer<Bool>
     /// Messages written since the last `publish`.
     private var dirty = false
+    /// Frames of our pool that other shards read; at most `Mesh.frameCredits`.
+    private(set) var lentFrames = 0
     var statistics = HandoverStatistics()
 
     init(mesh: Mesh, id: Int) {
@@ -15,9 +21,16 @@ final class Outbound {
         self.id = id
         outstanding = .allocate(capacity: mesh.shardCount)
         outstanding.initialize(repeating: 0, count: mesh.shardCount)
+        wanted = .allocate(capacity: mesh.shardCount)
+        wanted.initialize(repeating: false, count: mesh.shardCount)
     }
 
-    deinit { outstanding.deallocate() }
+    deinit {
+        outstanding.deallocate()
+        wanted.deallocate()
+    }
+
+    // MARK: requests
 
     func hasCredit(for shard: Int) -> Bool { outstanding[shard] < Mesh.requestCredits }
 
@@ -33,23 +46,57 @@ final class Outbound {
         push(ShardMessage(kind: .reply, block: request), to: shard)
     }
 
-    /// Takes the block, or drops it when the other side is behind.
-    func hand(_ frame: UnsafeMutableRawPointer, to shard: Int) {
-        let ring = mesh.ring(from: id, to: shard)
-        // Requests and replies keep their share of the ring (see `Mesh`).
-        guard ring.producerRoom() > 2 * Mesh.requestCredits,
-            ring.push(ShardMessage(kind: .frame, block: frame))
-        else {
-            statistics.ringFullDrops &+= 1
-            frame.deallocate()
+    // MARK: frames
+
+    /// Lends `stray` of our `pool` to another shard, with a reference of its own until `.frameBack`; or drops it when the
+    /// other side is behind, or frames are scarce here: then the device needs them more.
+    func lend(_ stray: FrameDescriptor, of pool: FramePool, hopsLeft: Int, to shard: Int) {
+        guard pool.freeCount &* 8 >= pool.count else {
+            statistics.scarceFrameDrops &+= 1
             return
         }
+        let message = ShardMessage(
+            frame: pool.address(stray.frame) + Int(stray.offset), count: Int(stray.length), origin: id,
+            hopsLeft: hopsLeft)
+        guard lentFrames < Mesh.frameCredits, pass(message, to: shard) else {
+            statistics.ringFullDrops &+= 1
+            return
+        }
+        lentFrames &+= 1
+        pool.retain(stray.frame)
+    }
+
+    /// A frame that somebody lent goes to another shard. False when that one is behind.
+    func pass(_ message: ShardMessage, to shard: Int) -> Bool {
+        let ring = mesh.ring(from: id, to: shard)
+        // What must not fail keeps its share of the ring (see `Mesh`).
+        guard ring.producerRoom() > Mesh.reservedSlots, ring.push(message) else { return false }
+        statistics.sentFrames &+= 1
+        wanted[shard] = true
+        dirty = true
+        return true
+    }
+
+    /// Gives a lent frame back. Its origin is not woken for it: it minds only once it has something to do.
+    func giveBack(_ message: ShardMessage) {
+        let shard = Int(message.origin)
+        let pushed = mesh.ring(from: id, to: shard).push(ShardMessage(kind: .frameBack, block: message.block))
+        precondition(pushed, "a ring had no room although credits bound its messages")
         dirty = true
     }
+
+    /// A frame that we lent is back.
+    func frameReturned(_ message: ShardMessage, to pool: FramePool) {
+        lentFrames &-= 1
+        pool.release(pool.frame(containing: message.block))
+    }
+
+    // MARK: rings
 
     private func push(_ message: ShardMessage, to shard: Int) {
         let pushed = mesh.ring(from: id, to: shard).push(message)
         precondition(pushed, "a ring had no room although credits bound its messages")
+        wanted[shard] = true
         dirty = true
     }
 
@@ -58,7 +105,11 @@ final class Outbound {
         guard dirty else { return }
         dirty = false
         for shard in 0..<mesh.shardCount where shard != id {
-            if mesh.ring(from: id, to: shard).publish() { mesh.waker(of: shard).wake() }
+            let isNew = mesh.ring(from: id, to: shard).publish()
+            if isNew, wanted[shard] {
+                wanted[shard] = false
+                mesh.waker(of: shard).wake()
+            }
         }
     }
 }

@@ -8,29 +8,32 @@ struct ShardMessage: BitwiseCopyable {
         case request
         /// `block` is the sender's answer to a request of ours.
         case reply
-        /// `block` is a `HandedFrame`: a received frame of a flow that the sender does not know. Freed by whoever ends it.
+        /// A frame that is lent: `block` is its first byte (of the Ethernet header) in the pool of shard `origin`. It is
+        /// only read, and goes back to its origin as `.frameBack`, always.
         case frame
+        /// `block` is what the receiver lent.
+        case frameBack
     }
 
     var kind: Kind
+    /// Of a frame: shards that have not seen it yet. At 0 the last one answers for an unknown flow.
+    var hopsLeft: UInt16 = 0
+    /// Of a frame: whose it is.
+    var origin: UInt16 = 0
+    /// Of a frame: bytes of the whole Ethernet frame.
+    var count: UInt16 = 0
     let block: UnsafeMutableRawPointer
-}
 
-/// A received frame on its way around the shards in search of its connection (the flow moved to another queue, or an
-/// ARP reply that every shard wants). A heap block, since it crosses shards and is rare.
-struct HandedFrame {
-    /// Shards that have not seen the frame yet. At 0 the last one answers for an unknown flow.
-    var hopsLeft: UInt16
-    /// Bytes of the Ethernet frame; they follow this header.
-    var count: UInt16
+    init(kind: Kind, block: UnsafeMutableRawPointer) {
+        self.kind = kind
+        self.block = block
+    }
 
-    static let headerSize = 16
-
-    static func make(copying frame: ByteView, hops: Int) -> UnsafeMutableRawPointer {
-        let block = UnsafeMutableRawPointer.allocate(byteCount: headerSize + frame.count, alignment: 16)
-        let header = HandedFrame(hopsLeft: UInt16(hops), count: UInt16(truncatingIfNeeded: frame.count))
-        block.storeBytes(of: header, as: HandedFrame.self)
-        (block + headerSize).copyMemory(from: frame.base, byteCount: frame.count)
-        return block
+    init(frame: UnsafeMutableRawPointer, count: Int, origin: Int, hopsLeft: Int) {
+        kind = .frame
+        block = frame
+        self.count = UInt16(truncatingIfNeeded: count)
+        self.origin = UInt16(truncatingIfNeeded: origin)
+        self.hopsLeft = UInt16(truncatingIfNeeded: hopsLeft)
     }
 }

@@ -94,6 +94,7 @@ public final class SimulatedServer {
     public var partialRequests: Int { shards.reduce(0) { $0 + $1.pump.scratch.state.pointee.partialCount } }
     public var freeFrames: Int { pools.reduce(0) { $0 + $1.freeCount } }
     public var allFrames: Int { pools.reduce(0) { $0 + $1.count } }
+    public var handedFrames: UInt64 { shards.reduce(0) { $0 + $1.state.outbound.statistics.sentFrames } }
     public var commandsProcessed: UInt64 { shards.reduce(0) { $0 + $1.state.statistics.commandsProcessed } }
 }
 

@@ -21,6 +21,8 @@ public struct Simulation {
         public var commands: UInt64
         /// Virtual time that passed.
         public var time: Nanoseconds
+        /// Frames that shards gave to each other.
+        public var handedFrames: UInt64
     }
 
     /// A run may take this much virtual time; longer means that something is stuck.
@@ -58,7 +60,8 @@ public struct Simulation {
         let failure = simulation.run()
         let result = Result(
             failure: failure, commands: simulation.server.commandsProcessed,
-            time: simulation.server.clock.monotonic - simulation.start)
+            time: simulation.server.clock.monotonic - simulation.start,
+            handedFrames: simulation.server.handedFrames)
         for client in simulation.clients { client.deallocate() }
         return result
     }

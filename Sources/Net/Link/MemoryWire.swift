@@ -13,6 +13,10 @@ public final class MemoryWire {
         /// The frame is held back by a random time of up to `reorderSpan`.
         public var reordering = 0.0
         public var reorderSpan: Nanoseconds = .milliseconds(2)
+        /// The frame arrives on any queue of its device, whatever the hash says of its flow.
+        public var scatter = 0.0
+        /// From this frame on every flow arrives on the queue next to the one it used.
+        public var moves = 0.0
         /// Time from `transmit` to `receive`; 0 delivers within `transmit` itself.
         public var delay: Nanoseconds = 0
         public init() {}
@@ -36,6 +40,8 @@ public final class MemoryWire {
     /// Frames on the wire: a binary heap, earliest (then first sent) at index 0.
     private var inFlight: [Packet] = []
     private var nextSerial: UInt64 = 0
+    /// How many queues further flows arrive than their hash says.
+    private var shift = 0
 
     private struct Packet {
         let due: Nanoseconds
@@ -120,9 +126,12 @@ public final class MemoryWire {
 
     /// Links of one device in the order of attachment: the flow's hash chooses.
     private func queue(of first: MemoryLink, flow: UInt64) -> MemoryLink {
-        guard flow != 0 else { return first }
+        if flow == 0 && faults.scatter == 0 { return first }
         let queues = links.filter { $0.hardwareRaw == first.hardwareRaw }
-        return queues[Int(flow % UInt64(queues.count))]
+        if faults.scatter > 0, entropy.chance(faults.scatter) { return queues[entropy.next(below: queues.count)] }
+        guard flow != 0 else { return first }
+        if faults.moves > 0, entropy.chance(faults.moves) { shift += 1 }
+        return queues[(Int(flow % UInt64(queues.count)) + shift) % queues.count]
     }
 
     func isFirst(_ link: MemoryLink) -> Bool {

@@ -147,7 +147,9 @@ public final class Stack {
     /// unknown here too go to `strays` again, or, with `final`, are answered as usual.
     public func inputStray(_ burst: FrameQueue, final: Bool, now: Nanoseconds) {
         begin(now)
-        while let d = burst.pop() { inputFrame(d, stray: final ? .final : .forwarded) }
+        while let d = burst.pop() {
+            if !inputExpected(d) { inputFrame(d, stray: final ? .final : .forwarded) }
+        }
     }
 
     @inline(never) private func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
@@ -188,7 +190,10 @@ public final class Stack {
     }
 
     func pushStray(_ d: FrameDescriptor) {
-        if !strays.push(d) { pool.release(d.frame) }
+        if !strays.push(d) {
+            statistics.strayDrops &+= 1
+            pool.release(d.frame)
+        }
     }
 }
 

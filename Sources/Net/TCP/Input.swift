@@ -38,6 +38,7 @@ extension Stack {
         guard let b = table.find(key) else {
             return inputWithoutConnection(d, segment, key: key, sourceRaw: header.sourceRaw, stray: stray)
         }
+        if stray != .final, mayBelongElsewhere(b, segment) { return strayTCP(d) }
         b.pointee.lastReceived = now
         if !segmentArrives(b, &segment, d.frame) { pool.release(d.frame) }
     }
@@ -74,10 +75,7 @@ extension Stack {
             return
         }
         // A SYN's queue decides the shard of its flow; all else may belong to a flow that was moved here.
-        if !opens, configuration.strayHandling, stray != .final {
-            pushStray(d)
-            return
-        }
+        if !opens, configuration.strayHandling, stray != .final { return strayTCP(d) }
         if opens {
             statistics.tcpRefused &+= 1
         } else {

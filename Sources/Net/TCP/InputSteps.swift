@@ -169,9 +169,11 @@ extension Stack {
     }
 
     /// Second: RST. Only the exact next sequence number resets; others in the window are asked for proof (RFC 5961 3.2).
+    /// TIME-WAIT is not cut short (RFC 1337): the RST may answer an old duplicate.
     private func secondCheckReset(_ b: Block, _ segment: TCPSegment) -> Bool {
         guard segment.flags.contains(.rst) else { return true }
         statistics.tcpResetsReceived &+= 1
+        if b.pointee.state == .timeWait { return false }
         if segment.sequence == b.pointee.rcvNxt {
             destroy(b)
         } else {
@@ -207,8 +209,10 @@ extension Stack {
             return false
         }
         if segment.acknowledgement < b.pointee.sndUna {
-            // Old, but not older than anything the peer could have meant (RFC 5961 5.2); its text counts.
-            return b.pointee.sndUna - segment.acknowledgement <= Int(b.pointee.sndWndMax) &+ 65_535
+            // Old, but not older than anything the peer could have meant (RFC 5961 5.2): its text counts.
+            if b.pointee.sndUna - segment.acknowledgement <= Int(b.pointee.sndWndMax) &+ 65_535 { return true }
+            sendChallengeAck(b)
+            return false
         }
         let acked = segment.acknowledgement - b.pointee.sndUna
         let sameWindow = takeWindow(b, segment)

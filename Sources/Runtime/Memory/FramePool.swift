@@ -136,6 +136,10 @@ public struct FramePool: BitwiseCopyable {
     @inlinable @inline(__always) public func address(_ id: FrameID) -> UnsafeMutableRawPointer {
         base + Int(truncatingIfNeeded: UInt64(id) &<< shift)
     }
+    /// The frame that `byte` lies in; it must lie in one of this pool.
+    @inlinable @inline(__always) public func frame(containing byte: UnsafeMutableRawPointer) -> FrameID {
+        FrameID(truncatingIfNeeded: (byte - base) &>> Int(shift))
+    }
     @inlinable @inline(__always) public func info(_ id: FrameID) -> UnsafeMutablePointer<FrameInfo> { infos + Int(id) }
 }
 

@@ -99,17 +99,29 @@ final class Conversation {
 
     /// Gives raw frames to the stack as one burst; `output` follows unless `silent`.
     func input(_ frames: [UInt8]..., silent: Bool = false) {
+        push(frames)
+        stack.input(burst, now: now)
+        if !silent {
+            stack.output(now: now)
+            collect()
+        }
+    }
+
+    /// The same for a frame that came round the shards; this one is the last.
+    func input(stray frame: [UInt8]) {
+        push([frame])
+        stack.inputStray(burst, final: true, now: now)
+        stack.output(now: now)
+        collect()
+    }
+
+    private func push(_ frames: [[UInt8]]) {
         for bytes in frames {
             guard let frame = pool.allocate() else { continue }
             bytes.withUnsafeBytes {
                 if let base = $0.baseAddress { (pool.address(frame) + 64).copyMemory(from: base, byteCount: $0.count) }
             }
             _ = burst.push(FrameDescriptor(frame: frame, offset: 64, length: bytes.count))
-        }
-        stack.input(burst, now: now)
-        if !silent {
-            stack.output(now: now)
-            collect()
         }
     }
 
