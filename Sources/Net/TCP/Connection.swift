@@ -215,13 +215,15 @@ extension Stack {
         touch(b)
     }
 
-    /// Ends the connection now, with RST if the peer knows of it. No event follows; the user still frees it.
+    /// Ends the connection now, with RST unless both sides have said all (RFC 9293 3.10.5), or the peer knows of nothing.
+    /// No event follows; the user still frees it.
     public func abort(_ c: TCPConnection) {
         let b = c.block
         b.pointee.flags.insert(.closedTold)
         if !b.pointee.flags.contains(.dead) {
-            if b.pointee.state.isSynchronized && b.pointee.state != .timeWait || b.pointee.state == .synReceived {
-                sendReset(b)
+            switch b.pointee.state {
+            case .synReceived, .established, .finWait1, .finWait2, .closeWait: sendReset(b)
+            case .closed, .synSent, .closing, .lastAck, .timeWait: break
             }
             destroy(b)
         }
@@ -242,7 +244,7 @@ extension Stack {
             return
         }
         b.pointee.flags.insert(.released)
-        if b.pointee.state == .synSent, b.pointee.backlog == 0 {
+        if b.pointee.state == .synSent, b.pointee.sndEnd == b.pointee.iss + 1, b.pointee.sndChunks.head == nil {
             // RFC 9293 3.10.4: nobody waits for anything.
             destroy(b)
             return

@@ -275,6 +275,8 @@ extension Stack {
         if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen) {
             b.pointee.flags.insert(.finSeen)
             b.pointee.rcvFin = segment.sequence + segment.count
+            // Behind a gap, and without text that was answered already (RFC 5681 4.2).
+            if segment.count == 0, b.pointee.rcvNxt != b.pointee.rcvFin { sendAck(b) }
         }
         guard b.pointee.flags.contains(.finSeen), b.pointee.state.canReceive,
             b.pointee.rcvNxt == b.pointee.rcvFin
