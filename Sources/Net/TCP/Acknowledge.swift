@@ -21,7 +21,8 @@ extension Stack {
                 b.pointee.retransmitAt = .max
                 freeSendState(b)
             } else {
-                restartRetransmission(b)
+                // Without backoff the deadline may be before the one that the wheel knows.
+                startRetransmission(b)
             }
         }
         if b.pointee.writableMark != 0 { checkWritable(b) }
