@@ -58,6 +58,8 @@ public final class Stack {
     @usableFromInline var readyTail: Block?
     var touchedHead: Block?
     var touchedTail: Block?
+    /// A touched connection has more to send than one may in one turn.
+    var isBursting = false
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
     var halfOpen = AgeList()
     var timeWait = AgeList()

@@ -18,7 +18,8 @@ extension Stack {
         /// To what the window may grow while the user keeps up with the peer, in bytes; not above the first window: it
         /// stays as it is. All growth together is bounded by half of the pool.
         public var receiveWindowMaximum: Int
-        /// Frames a connection's send queue may hold; further output waits in memory from the heap.
+        /// Frames a connection's send queue may hold in any case (unless frames are scarce), and beyond that as many as its
+        /// congestion window needs, up to an eighth of what is free; further output waits in memory from the heap.
         public var sendFrames: Int
         /// Control blocks in all states together. A SYN beyond that is dropped (after old TIME-WAIT blocks were reused).
         public var maxConnections: Int

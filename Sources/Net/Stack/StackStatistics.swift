@@ -75,6 +75,15 @@ public struct StackStatistics: Sendable {
     public var tcpDuplicatesReported: UInt64 = 0
     /// How often a receive window grew.
     public var tcpWindowGrowths: UInt64 = 0
+    /// Recoveries that began because SACK and time told of a loss (RFC 8985), and segments sent again in them.
+    public var tcpRecoveries: UInt64 = 0
+    public var tcpRackRetransmissions: UInt64 = 0
+    /// Tail loss probes.
+    public var tcpTailProbes: UInt64 = 0
+    /// D-SACKs: duplicates that the peer reported of what was sent again.
+    public var tcpSpuriousRetransmissions: UInt64 = 0
+    /// Recoveries and timeouts that proved to be for nothing.
+    public var tcpUndone: UInt64 = 0
     /// No free frame when one was needed to send.
     public var frameShortages: UInt64 = 0
     /// The transmit queue was full when something had to be sent.

@@ -4,38 +4,125 @@ import Runtime
 extension Stack {
     /// SEG.ACK is new: sndUna < SEG.ACK <= sndMax. False when it ended the connection. O(frames acknowledged).
     @inline(never) func acknowledge(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) -> Bool {
-        let acked = ack - b.pointee.sndUna
+        if let s = b.pointee.send {
+            return acknowledgeScored(b, s, ack, timestampEcho: timestampEcho, SackBlocks())
+        }
         let flightBefore = b.pointee.flight
+        let acked = ack - b.pointee.sndUna
         releaseAcknowledged(b, ack, timestampEcho: timestampEcho)
         b.pointee.sndUna = ack
-        if b.pointee.sndNxt < ack { b.pointee.sndNxt = ack }
-        if b.pointee.flags.contains(.fastRecovery) {
-            acknowledgeInRecovery(b, acked)
-        } else {
-            b.pointee.duplicateAcks = 0
-            congestionAcked(b, acked: acked, flightBefore: flightBefore)
-        }
+        b.pointee.duplicateAcks = 0
+        congestionAcked(b, acked: acked, flightBefore: flightBefore)
         if !b.pointee.flags.contains(.persisting) {
             b.pointee.backoff = 0
-            if b.pointee.flight == 0 {
-                b.pointee.retransmitAt = .max
-                freeSendState(b)
-            } else {
-                // Without backoff the deadline may be before the one that the wheel knows.
-                startRetransmission(b)
+            restartLossTimer(b)
+        }
+        return acknowledged(b)
+    }
+
+    /// A segment's ACK and SACK blocks, of a connection that keeps a scoreboard: SEG.ACK is between sndUna and sndMax. False
+    /// when it ended the connection.
+    @inline(never) func acknowledgeScored(
+        _ b: Block, _ s: SendStatePointer, _ ack: SequenceNumber, timestampEcho: UInt32, _ sacks: SackBlocks
+    ) -> Bool {
+        var sample = AckSample()
+        sample.acked = ack - b.pointee.sndUna
+        sample.echo = b.pointee.optionsLength == 0 ? 0 : timestampEcho
+        let flightBefore = b.pointee.flight
+        let sackedBefore = Int(s.pointee.sackedBytes)
+        if sample.acked > 0 {
+            releaseScored(b, s, ack, &sample)
+            b.pointee.sndUna = ack
+            b.pointee.duplicateAcks = 0
+            if !b.pointee.flags.contains(.persisting) { b.pointee.backoff = 0 }
+            if sample.isAmbiguous { sample.sampleStamp = .min }
+        }
+        if sacks.count > 0 { markSacked(b, s, sacks, &sample) }
+        sample.delivered = max(0, sample.acked &+ Int(s.pointee.sackedBytes) &- sackedBefore)
+        sampleRoundTrip(b, s, sample)
+        updateRack(s, sample)
+        if s.pointee.isProbing { acknowledgeProbe(b, s, sample) }
+        if s.pointee.mayUndo { checkUndo(b, s, sample) }
+        let wait = reactToAck(b, s, sample, flightBefore: flightBefore)
+        if !b.pointee.flags.contains(.persisting) {
+            if wait > 0 {
+                setLossTimer(b, .reorderTimer, now &+ wait)
+            } else if sample.acked > 0 || b.pointee.flags.contains(.reorderTimer) {
+                startLossTimer(b, s)
             }
         }
+        if s.pointee.lostBytes > 0 { touch(b) }
+        if b.pointee.sndUna == b.pointee.sndMax {
+            b.pointee.idleSince = nowMilliseconds
+            // What a probe and reordering have taught is worth its memory.
+            if !s.pointee.hasReordering, !s.pointee.isProbing { freeSendState(b) }
+        }
+        return acknowledged(b)
+    }
+
+    /// Losses, and what they and the arrivals do to the congestion window. Returns after what time to look for losses again;
+    /// 0: no need.
+    @inline(__always) private func reactToAck(
+        _ b: Block, _ s: SendStatePointer, _ sample: AckSample, flightBefore: Int
+    ) -> Nanoseconds {
+        let recovering: ControlFlags = [.fastRecovery, .timeoutRecovery]
+        let hasSack = b.pointee.flags.contains(.sackPermitted)
+        var wait: Nanoseconds = 0
+        var again = false
+        var isLost = false
+        if hasSack, s.pointee.sackedFrames > 0 || !b.pointee.flags.isDisjoint(with: recovering) {
+            isLost = detectLoss(b, s, wait: &wait, again: &again)
+        }
+        if b.pointee.flags.isDisjoint(with: recovering) {
+            if isLost {
+                lossDetected(b, s, sample, again: again)
+            } else if sample.acked > 0 {
+                congestionAcked(b, acked: sample.acked, flightBefore: flightBefore)
+            }
+        } else if b.pointee.sndUna >= b.pointee.recover {
+            if hasSack || b.pointee.flags.contains(.timeoutRecovery) { leaveRecovery(b, s) } else { leaveNewReno(b) }
+            // What left since recovery began is lost too: the next one.
+            if s.pointee.lostBytes > 0 { lossDetected(b, s, sample, again: again) }
+        } else if b.pointee.flags.contains(.timeoutRecovery) {
+            if again {
+                lossDetected(b, s, sample, again: true)
+            } else if sample.acked > 0 {
+                congestionAcked(b, acked: sample.acked, flightBefore: flightBefore)
+            }
+        } else if !hasSack {
+            if sample.acked > 0 { acknowledgePartially(b, s, sample.acked) }
+        } else if sample.delivered > 0 {
+            reduceProportionally(b, s, delivered: sample.delivered, isSafe: sample.acked > 0 && !isLost)
+            touch(b)
+        }
+        return wait
+    }
+
+    /// What follows from sndUna's new place for the queue and its user. False when it ended the connection.
+    @inline(__always) private func acknowledged(_ b: Block) -> Bool {
         if b.pointee.writableMark != 0 { checkWritable(b) }
-        if b.pointee.sndUnsent != .none || b.pointee.sndChunks.head != nil { touch(b) }
-        if b.pointee.flags.contains(.finSent), ack == b.pointee.sndEnd + 1 { return finAcknowledged(b) }
+        if b.pointee.sndUnsent != .none || b.pointee.sndChunks.head != nil || b.pointee.flags.contains(.finQueued) {
+            touch(b)
+        }
+        if b.pointee.flags.contains(.finSent), b.pointee.sndUna == b.pointee.sndEnd + 1 { return finAcknowledged(b) }
         return true
+    }
+
+    /// A segment of a connection with a scoreboard may have SACK blocks. nil when it has none.
+    @inline(never) func acknowledgeSelectively(_ b: Block, _ segment: TCPSegment) -> Bool? {
+        guard let s = b.pointee.send else { return nil }
+        let blocks = SackBlocks(segment)
+        guard blocks.count > 0 else { return nil }
+        if segment.acknowledgement == b.pointee.sndUna { statistics.tcpDuplicateAcks &+= 1 }
+        return acknowledgeScored(
+            b, s, segment.acknowledgement, timestampEcho: segment.hasTimestamp ? segment.timestampEcho : 0, blocks)
     }
 
     /// SEG.ACK is for the usual: a reply of one frame, sent once, and nothing special goes on: no recovery, no persisting,
     /// no FIN sent, which the caller has checked. Then 0 < SEG.ACK - sndUna, and SEG.ACK <= sndMax.
     @inline(__always) func isReplyAcknowledged(_ b: Block, _ ack: SequenceNumber) -> Bool {
-        // sndNxt at sndEnd: sndUnsent is .none. The last condition: the congestion window does not grow.
-        b.pointee.sndFrames == 1 && ack == b.pointee.sndEnd && ack == b.pointee.sndNxt
+        // sndMax at sndEnd: sndUnsent is .none. The last condition: the congestion window does not grow.
+        b.pointee.sndFrames == 1 && ack == b.pointee.sndEnd && ack == b.pointee.sndMax
             && b.pointee.sndChunks.head == nil && b.pointee.writableMark == 0
             && pool.info(b.pointee.sndHead).pointee.flags == SendFlags.sent
             && (ack - b.pointee.sndUna) &* 2 < Int(b.pointee.cwnd)
@@ -55,8 +142,8 @@ extension Stack {
         b.pointee.retransmitAt = .max
     }
 
-    /// Returns the frames below SEG.ACK and takes a round-trip sample, unless one of them was sent twice (Karn; RFC 6298
-    /// 3): then only the timestamps tell (RFC 7323 4.1).
+    /// Returns the frames below SEG.ACK and takes a round-trip sample. Nothing was sent twice, except what a window smaller
+    /// than a frame let through: from that only the timestamps tell (Karn; RFC 6298 3, RFC 7323 4.1).
     @inline(__always) private func releaseAcknowledged(_ b: Block, _ ack: SequenceNumber, timestampEcho: UInt32) {
         var frame = b.pointee.sndHead
         var flags: UInt16 = 0
@@ -67,8 +154,6 @@ extension Stack {
             let next = info.pointee.next
             flags |= info.pointee.flags
             stamp = info.pointee.stamp
-            // After a timeout sndNxt lies before what the peer has got already.
-            if frame == b.pointee.sndUnsent { b.pointee.sndUnsent = next }
             b.pointee.sndFrames &-= 1
             pool.release(frame)
             frame = next
@@ -77,9 +162,33 @@ extension Stack {
         if frame == .none { b.pointee.sndTail = .none }
         if flags == SendFlags.sent {
             b.pointee.estimator.sample(now &- stamp)
-        } else if flags & SendFlags.retransmitted != 0, b.pointee.optionsLength != 0, timestampEcho != 0 {
-            let echoed = nowMilliseconds &+ b.pointee.tsOffset &- timestampEcho
-            if echoed < 60_000 { b.pointee.estimator.sample(.milliseconds(Int64(echoed))) }
+        } else if flags & SendFlags.retransmitted != 0 {
+            sampleEcho(b, timestampEcho)
+        }
+    }
+
+    /// RFC 7323 4.1: our own clock as it comes back.
+    private func sampleEcho(_ b: Block, _ echo: UInt32) {
+        guard b.pointee.optionsLength != 0, echo != 0 else { return }
+        let span = nowMilliseconds &+ b.pointee.tsOffset &- echo
+        if span < 60_000 { b.pointee.estimator.sample(.milliseconds(Int64(span))) }
+    }
+
+    /// Steps 1 of RFC 8985 6.2, and RFC 6298: from what was sent once and is known to have arrived just now, else from
+    /// the timestamps.
+    @inline(__always) private func sampleRoundTrip(_ b: Block, _ s: SendStatePointer, _ sample: AckSample) {
+        if sample.sampleStamp != .min {
+            let span = now &- sample.sampleStamp
+            b.pointee.estimator.sample(span)
+            if b.pointee.ssthresh == .max {
+                s.pointee.congestion.hyStart.measured(UInt32(truncatingIfNeeded: min(span, .seconds(60)) / 1_000))
+            }
+            if span <= s.pointee.leastRoundTrip || now &- s.pointee.leastSince > Self.leastRoundTripAge {
+                s.pointee.leastRoundTrip = span
+                s.pointee.leastSince = now
+            }
+        } else if sample.acked > 0, sample.isAmbiguous {
+            sampleEcho(b, sample.echo)
         }
     }
 
@@ -95,9 +204,13 @@ extension Stack {
             b.pointee.flags.remove(.persisting)
             b.pointee.backoff = 0
             b.pointee.retransmitAt = .max
-            // The probe's octet may have been dropped: begin before it.
-            b.pointee.sndNxt = b.pointee.sndUna
-            b.pointee.sndUnsent = b.pointee.sndHead
+            if b.pointee.sndMax != b.pointee.sndUna {
+                // The probe's octet may have been dropped: it leaves again, with what follows it.
+                let s = takeSendState(b)
+                markAllLost(b, s, forget: false)
+                restartLossTimer(b)
+                touch(b)
+            }
         }
         if b.pointee.sndUnsent != .none { touch(b) }
     }
@@ -120,7 +233,7 @@ extension Stack {
         b.pointee.state = .timeWait
         timeWait.append(b)
         discardSend(b)
-        b.pointee.flags.remove(.persisting)
+        b.pointee.flags.subtract([.persisting, .probeTimer, .reorderTimer])
         b.pointee.retransmitAt = now &+ timeWaitTime
         b.pointee.orphanUntil = .max
         armTimer(b, b.pointee.retransmitAt)

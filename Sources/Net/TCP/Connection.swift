@@ -44,7 +44,6 @@ extension Stack {
         b.pointee.iss = iss
         b.pointee.recover = iss
         b.pointee.sndUna = iss
-        b.pointee.sndNxt = iss
         b.pointee.sndMax = iss
         b.pointee.sndEnd = iss + 1
     }

@@ -33,7 +33,7 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let dead = ControlFlags(rawValue: 1 << 8)
     /// Opened by a listener; until established it is in the half-open list and unknown to the user.
     static let passive = ControlFlags(rawValue: 1 << 9)
-    /// RFC 6582: between a fast retransmit and the ACK of `recover`.
+    /// Between the detection of a loss and the ACK of `recover` (RFC 6675, RFC 6582).
     static let fastRecovery = ControlFlags(rawValue: 1 << 10)
     /// The window is closed to what waits: `retransmitAt` is the persist timer, not the retransmission timer.
     static let persisting = ControlFlags(rawValue: 1 << 11)
@@ -49,6 +49,12 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let windowScaling = ControlFlags(rawValue: 1 << 16)
     /// `send` is not nil: the short ways, which know nothing of a scoreboard, are closed.
     static let scored = ControlFlags(rawValue: 1 << 17)
+    /// After a retransmission timeout, until `recover` is acknowledged.
+    static let timeoutRecovery = ControlFlags(rawValue: 1 << 18)
+    /// What `retransmitAt` is: the time of a tail loss probe, or the end of a reordering window (RFC 8985); with neither and
+    /// without `persisting` the retransmission timeout. At most one of the three is set.
+    static let probeTimer = ControlFlags(rawValue: 1 << 19)
+    static let reorderTimer = ControlFlags(rawValue: 1 << 20)
 
     // MARK: ECN (RFC 3168)
     /// Both SYNs agreed on it.
@@ -99,11 +105,9 @@ struct ControlBlock {
     /// RFC 7323 TS.Recent: to be echoed.
     var tsRecent: UInt32 = 0
 
-    // MARK: send sequence space. sndUna <= sndNxt <= sndMax
+    // MARK: send sequence space. sndUna <= sndMax
     var sndUna = SequenceNumber(0)
-    /// What is sent next; falls back to sndUna at a timeout.
-    var sndNxt = SequenceNumber(0)
-    /// Behind the highest octet ever sent.
+    /// SND.NXT, behind the highest octet ever sent. It never falls back: what is sent again is the scoreboard's.
     var sndMax = SequenceNumber(0)
     /// Behind the last octet in the frames of the send queue: that of the next committed byte if no chunks wait, and of FIN.
     @usableFromInline var sndEnd = SequenceNumber(0)
@@ -140,7 +144,7 @@ struct ControlBlock {
     /// Oldest frame not wholly acknowledged; .none when the queue is empty.
     @usableFromInline var sndHead: FrameID = .none
     @usableFromInline var sndTail: FrameID = .none
-    /// The frame that holds the octet sndNxt; .none when sndNxt is at (or behind) sndEnd.
+    /// The frame that holds the octet sndMax; .none when sndMax is at (or behind) sndEnd.
     @usableFromInline var sndUnsent: FrameID = .none
     /// Lent by `outputSpan`, not yet in the queue; .none outside of outputSpan...commit.
     @usableFromInline var openFrame: FrameID = .none
@@ -167,7 +171,7 @@ struct ControlBlock {
     var receive: UnsafeMutablePointer<ReceiveState>?
 
     // MARK: timers. Int64.max: not running
-    /// Retransmission (RFC 6298), persist, or in TIME-WAIT and orphaned FIN-WAIT-2 the end.
+    /// Retransmission (RFC 6298), tail loss probe, reordering (the flags tell), persist, or in TIME-WAIT and orphaned FIN-WAIT-2 the end.
     var retransmitAt: Nanoseconds = .max
     var delayedAckAt: Nanoseconds = .max
     /// When the last segment came: for keepalive and PAWS.
@@ -195,7 +199,7 @@ struct ControlBlock {
     /// flag `scored` is off.
     var send: SendStatePointer?
     var iss = SequenceNumber(0)
-    /// RFC 6582: sndMax when the last recovery (or timeout) began.
+    /// sndMax when the last recovery (or timeout) began.
     var recover = SequenceNumber(0)
     /// Runs in the out-of-order queue (Reassembly.swift). 0 exactly while oooHead is .none; <= oooFrames.
     var oooRuns: UInt16 = 0
@@ -215,7 +219,8 @@ struct ControlBlock {
 
 extension ControlBlock {
     /// Octets sent and not acknowledged (SYN and FIN included).
-    @inline(__always) var flight: Int { sndNxt - sndUna }
+    @inline(__always) var flight: Int { sndMax - sndUna }
+    @inline(__always) var sndNxt: SequenceNumber { sndMax }
     /// What the peer may still send.
     @inline(__always) var rcvWindow: Int { rcvEdge - rcvNxt }
     /// Bytes committed and not acknowledged.

@@ -88,7 +88,6 @@ extension Stack {
         acceptSyn(b, segment)
         if flags.contains(.ack) {
             b.pointee.sndUna = segment.acknowledgement
-            b.pointee.sndNxt = SequenceNumber.later(b.pointee.sndNxt, segment.acknowledgement)
             establish(b, segment)
             b.pointee.flags.insert(.ackNow)
             touch(b)
@@ -199,7 +198,6 @@ extension Stack {
             }
             if b.pointee.flags.contains(.passive) { halfOpen.remove(b) }
             b.pointee.sndUna = segment.acknowledgement
-            b.pointee.sndNxt = SequenceNumber.later(b.pointee.sndNxt, segment.acknowledgement)
             establish(b, segment)
             return true
         }
@@ -216,6 +214,12 @@ extension Stack {
         }
         let acked = segment.acknowledgement - b.pointee.sndUna
         let sameWindow = takeWindow(b, segment)
+        if b.pointee.flags.contains([.scored, .sackPermitted]),
+            segment.headerLength > TCPSegment.minimumHeader &+ Int(b.pointee.optionsLength),
+            let goesOn = acknowledgeSelectively(b, segment)
+        {
+            return goesOn
+        }
         if acked > 0 { return acknowledge(b, segment.acknowledgement, timestampEcho: segment.timestampEcho) }
         if segment.length == 0, sameWindow { duplicateAck(b) }
         return true
@@ -272,10 +276,7 @@ extension Stack {
 
     /// Eighth: FIN, once everything before it has come.
     private func eighthCheckFin(_ b: Block, _ segment: TCPSegment) {
-        // A FIN before text that came already contradicts itself.
-        if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen),
-            !isTextKept(b, behind: segment.sequence + segment.count)
-        {
+        if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen) {
             b.pointee.flags.insert(.finSeen)
             b.pointee.rcvFin = segment.sequence + segment.count
             // Behind a gap, and without text that was answered already (RFC 5681 4.2).

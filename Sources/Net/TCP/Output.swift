@@ -6,6 +6,7 @@ extension Stack {
     /// Builds the segments and ACKs that are due and puts them on `transmitQueue`. O(connections touched + segments).
     public func output(now: Nanoseconds) {
         begin(now)
+        isBursting = false
         var next = touchedHead
         touchedHead = nil
         touchedTail = nil
@@ -13,7 +14,9 @@ extension Stack {
             next = b.pointee.nextTouched
             let flags = b.pointee.flags.subtracting([.inTouched, .starved])
             b.pointee.flags = flags
-            if flags.isDisjoint(with: [.dead, .finQueued, .persisting, .echoesCongestion, .owesCWR]), sendReply(b) {
+            if flags.isDisjoint(with: [.dead, .finQueued, .persisting, .scored, .echoesCongestion, .owesCWR]),
+                sendReply(b)
+            {
                 continue
             }
             outputOther(b)
@@ -34,7 +37,8 @@ extension Stack {
             b.pointee.openFrame = .none
         }
         if b.pointee.sndChunks.head != nil { moveChunksToFrames(b) }
-        let sent = b.pointee.sndUnsent != .none && sendText(b)
+        let mayHaveText = b.pointee.sndUnsent != .none || b.pointee.flags.contains(.scored)
+        let sent = mayHaveText && sendText(b)
         let flags = b.pointee.flags
         if flags.contains(.finQueued) { sendFin(b) } else if sent { return }
         // Text carries the ACK and the window; without any, they may have to leave by themselves.
@@ -75,7 +79,7 @@ extension Stack {
         let frame = b.pointee.sndHead
         let start = b.pointee.sndUna
         guard b.pointee.sndFrames == 1, frame == b.pointee.sndUnsent, b.pointee.state.isSynchronized,
-            b.pointee.sndMax == start, b.pointee.sndNxt == start, b.pointee.sndChunks.head == nil,
+            b.pointee.sndMax == start, b.pointee.sndChunks.head == nil,
             b.pointee.optionsLength == UInt8(TCPOptions.timestampsLength), transmitQueue.room > 1
         else { return false }
         let info = pool.info(frame)
@@ -89,48 +93,60 @@ extension Stack {
             room: true)
         statistics.tcpBytesSent &+= UInt64(count)
         b.pointee.sndUnsent = .none
-        b.pointee.sndNxt = start + count
         b.pointee.sndMax = start + count
         startRetransmission(b)
         return true
     }
 
-    /// Sends from sndNxt on as far as the congestion window and the peer's window allow. True if a segment left.
+    /// Segments that one connection may send in a turn: the others' segments are not kept waiting for longer (they cost
+    /// about a microsecond each), and a router's queue sees no larger bursts.
+    static let burst = 32
+
+    /// Sends what is lost again, then from sndMax on, as far as the congestion window and the peer's window allow. True if a
+    /// segment left.
     @inline(never) private func sendText(_ b: Block) -> Bool {
-        var sent = false
+        var budget = Self.burst
+        if let s = b.pointee.send, s.pointee.lostBytes > 0 {
+            sendLost(b, s, &budget)
+            // What is new waits for that.
+            if s.pointee.lostBytes > 0 { return budget < Self.burst }
+        }
+        guard b.pointee.sndUnsent != .none else { return budget < Self.burst }
+        if b.pointee.flight == 0, b.pointee.send != nil { congestionRestart(b) }
+        let before = b.pointee.sndMax
         while b.pointee.sndUnsent != .none {
             let frame = b.pointee.sndUnsent
-            let info = pool.info(frame)
-            let start = SequenceNumber(info.pointee.sequence)
-            let end = start + Int(info.pointee.count)
-            let flight = b.pointee.flight
+            let end = frameEnd(frame)
             if end - b.pointee.sndUna > Int(b.pointee.sndWnd) {
-                if !sendIntoWindow(b, frame) { return sent }
-                sent = true
-                continue
+                if budget > 0, sendIntoWindow(b, frame) {
+                    budget &-= 1
+                    continue
+                }
+                break
             }
-            if flight > 0, flight &+ (end - b.pointee.sndNxt) > sendLimit(b) {
+            let pipe = b.pointee.pipe
+            if pipe > 0, pipe &+ (end - b.pointee.sndMax) > sendLimit(b) {
                 noteWindowFull(b)
-                return sent
+                break
             }
-            guard transmitQueue.room > 1 else {
-                b.pointee.flags.insert(.starved)
-                return sent
-            }
-            if start == b.pointee.sndNxt, info.pointee.references == 1 {
-                sendInPlace(b, frame)
-            } else {
-                // The frame is still on its way out, or only the rest of it is wanted.
-                let done = b.pointee.sndNxt - start
-                guard sendCopy(b, frame, from: done, count: Int(info.pointee.count) &- done) else { return sent }
-            }
-            sent = true
-            b.pointee.sndUnsent = info.pointee.next
+            guard mayBurst(b, budget), sendFrame(b, frame) else { break }
+            budget &-= 1
         }
-        return sent
+        if b.pointee.sndMax != before { newTextLeft(b) }
+        return budget < Self.burst
     }
 
-    /// cwnd, and for the first two duplicate ACKs a segment more each (limited transmit, RFC 3042).
+    /// A timer runs for what left: for a tail loss probe if one may be sent, from now on; else the timeout that runs already.
+    @inline(__always) private func newTextLeft(_ b: Block) {
+        if let s = b.pointee.send, mayProbe(b, s) {
+            startLossTimer(b, s)
+        } else if b.pointee.retransmitAt == .max {
+            startRetransmission(b)
+        }
+    }
+
+    /// cwnd, and for the first two duplicate ACKs a segment more each (limited transmit, RFC 3042). A peer that sends SACK
+    /// blocks takes bytes out of the pipe instead.
     @inline(__always) private func sendLimit(_ b: Block) -> Int {
         let extra =
             b.pointee.duplicateAcks < 3 && !b.pointee.flags.contains(.fastRecovery)
@@ -152,12 +168,27 @@ extension Stack {
         }
     }
 
+    /// Sends the frame that holds sndMax, or what was not sent of it. False when there was no frame for a copy.
+    func sendFrame(_ b: Block, _ frame: FrameID) -> Bool {
+        let info = pool.info(frame)
+        let start = SequenceNumber(info.pointee.sequence)
+        if start == b.pointee.sndMax, info.pointee.references == 1 {
+            sendInPlace(b, frame)
+        } else {
+            // The frame is still on its way out, or only the rest of it is wanted.
+            let done = b.pointee.sndMax - start
+            guard sendCopy(b, frame, from: done, count: Int(info.pointee.count) &- done) else { return false }
+        }
+        b.pointee.sndUnsent = info.pointee.next
+        return true
+    }
+
     /// Sends a whole frame of the queue as it lies. It keeps its reference in the queue.
     @inline(__always) func sendInPlace(_ b: Block, _ frame: FrameID) {
         let info = pool.info(frame)
         let count = Int(info.pointee.count)
         let start = SequenceNumber(info.pointee.sequence)
-        noteSent(b, info)
+        noteSent(b, frame, from: start)
         pool.retain(frame)
         emitText(b, frame, count: count, sequence: start)
         advanceSendNext(b, to: start + count, count: count)
@@ -171,29 +202,38 @@ extension Stack {
             return false
         }
         let info = pool.info(frame)
-        noteSent(b, info)
+        let start = SequenceNumber(info.pointee.sequence) + offset
+        noteSent(b, frame, from: start)
         let payload = pool.address(copy) + Self.payloadOffset
         payload.copyMemory(from: pool.address(frame) + Self.payloadOffset + offset, byteCount: count)
-        let start = SequenceNumber(info.pointee.sequence) + offset
         emitText(b, copy, count: count, sequence: start)
         advanceSendNext(b, to: start + count, count: count)
         return true
     }
 
-    /// Remembers for the round-trip sample when the frame left, or that it left twice.
-    @inline(__always) private func noteSent(_ b: Block, _ info: UnsafeMutablePointer<FrameInfo>) {
+    /// Remembers for round-trip samples and loss detection when the frame left, or that it left twice. With something in
+    /// flight already, or sent before, a scoreboard is kept from now on.
+    @inline(__always) private func noteSent(_ b: Block, _ frame: FrameID, from start: SequenceNumber) {
+        let info = pool.info(frame)
+        if b.pointee.send == nil, b.pointee.flight != 0, !b.pointee.flags.contains(.persisting) { _ = takeSendState(b) }
         if info.pointee.flags & SendFlags.sent != 0 {
             info.pointee.flags |= SendFlags.retransmitted
-            if b.pointee.sndNxt < b.pointee.sndMax { countRetransmission(b) }
+            if start < b.pointee.sndMax { countRetransmission(b) }
         }
         info.pointee.flags |= SendFlags.sent
         info.pointee.stamp = now
+        if let s = b.pointee.send {
+            if info.pointee.flags & SendFlags.linked != 0 { unlink(s, info) }
+            link(s, frame)
+        }
     }
 
     @inline(__always) private func advanceSendNext(_ b: Block, to end: SequenceNumber, count: Int) {
         statistics.tcpBytesSent &+= UInt64(count)
-        if b.pointee.sndNxt < end { b.pointee.sndNxt = end }
         if b.pointee.sndMax < end { b.pointee.sndMax = end }
+        if b.pointee.flags.contains(.fastRecovery), let s = b.pointee.send {
+            s.pointee.sentInRecovery &+= UInt32(truncatingIfNeeded: count)
+        }
         if b.pointee.retransmitAt == .max { startRetransmission(b) }
     }
 
@@ -204,10 +244,10 @@ extension Stack {
     @inline(never) private func sendIntoWindow(_ b: Block, _ frame: FrameID) -> Bool {
         let flight = b.pointee.flight
         let usable = Int(b.pointee.sndWnd) &- flight
-        let done = b.pointee.sndNxt - SequenceNumber(pool.info(frame).pointee.sequence)
+        let done = b.pointee.sndMax - SequenceNumber(pool.info(frame).pointee.sequence)
         let worth = usable > 0 && 2 &* usable >= min(Int(b.pointee.sndWndMax), 2 &* Int(b.pointee.mss))
-        if worth, flight == 0 || flight &+ usable <= sendLimit(b), transmitQueue.room > 1 {
-            // The frame goes on being the unsent one: sndNxt lies inside it now.
+        if worth, flight == 0 || b.pointee.pipe &+ usable <= sendLimit(b), transmitQueue.room > 1 {
+            // The frame goes on being the unsent one: sndMax lies inside it now.
             return sendCopy(b, frame, from: done, count: usable)
         }
         if flight == 0 { startPersist(b) }
@@ -216,8 +256,6 @@ extension Stack {
 
     /// One octet beyond the window, or what little fits: an ACK with the present window answers it.
     func sendWindowProbe(_ b: Block) {
-        b.pointee.sndNxt = b.pointee.sndUna
-        b.pointee.sndUnsent = b.pointee.sndHead
         let frame = b.pointee.sndHead
         guard frame != .none else { return }
         let info = pool.info(frame)
@@ -225,33 +263,48 @@ extension Stack {
         let left = Int(info.pointee.count) &- done
         statistics.tcpWindowProbes &+= 1
         if sendCopy(b, frame, from: done, count: min(max(1, Int(b.pointee.sndWnd)), left)),
-            b.pointee.sndNxt == SequenceNumber(info.pointee.sequence) + Int(info.pointee.count)
+            frame == b.pointee.sndUnsent, b.pointee.sndMax >= frameEnd(frame)
         {
             b.pointee.sndUnsent = info.pointee.next
+            // It may have been the last text before FIN.
+            touch(b)
         }
     }
 
     // MARK: FIN
 
-    /// FIN follows the last octet (RFC 9293 3.6): sent for the first time when nothing waits before it, and again when
-    /// sndNxt fell back before it.
+    /// FIN follows the last octet (RFC 9293 3.6): sent for the first time when nothing waits before it, and again when it is
+    /// taken for lost.
     @inline(never) private func sendFin(_ b: Block) {
-        guard b.pointee.sndUnsent == .none, b.pointee.sndChunks.head == nil, b.pointee.sndNxt == b.pointee.sndEnd
-        else { return }
+        guard b.pointee.sndUnsent == .none, b.pointee.sndChunks.head == nil else { return }
+        if b.pointee.flags.contains(.finSent) {
+            guard let s = b.pointee.send, s.pointee.finLost, s.pointee.lostBytes == 1 else { return }
+            if emitFin(b) {
+                s.pointee.finLost = false
+                s.pointee.lostBytes = 0
+            }
+            return
+        }
         switch b.pointee.state {
         case .established: b.pointee.state = .finWait1
         case .closeWait: b.pointee.state = .lastAck
+        // Once more, after there was no frame for it.
         case .finWait1, .closing, .lastAck: break
-        // FIN is acknowledged.
         case .closed, .synSent, .synReceived, .finWait2, .timeWait: return
         }
+        _ = emitFin(b)
+    }
+
+    /// False, and starved, when there is neither room nor a frame.
+    func emitFin(_ b: Block) -> Bool {
         guard transmitQueue.room > 1, let frame = controlFrame() else {
             b.pointee.flags.insert(.starved)
-            return
+            return false
         }
-        if b.pointee.flags.contains(.finSent) { countRetransmission(b) }
+        if b.pointee.sndMax > b.pointee.sndEnd { countRetransmission(b) }
         b.pointee.flags.insert(.finSent)
         emit(b, frame, count: 0, sequence: b.pointee.sndEnd, flags: echo(b, [.fin, .ack]))
         advanceSendNext(b, to: b.pointee.sndEnd + 1, count: 0)
+        return true
     }
 }

@@ -80,7 +80,7 @@ extension Stack {
         let value = p.big32(Self.headers + 4)
         let flags = b.pointee.flags
         guard count > 0, sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
-            flags.isDisjoint(with: .unpredicted),
+            flags.isDisjoint(with: .unpredicted.union(.scored)),
             isReplyAcknowledged(b, ack), isFirstUnread(b),
             p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
             Int32(bitPattern: value &- b.pointee.tsRecent) >= 0

@@ -164,8 +164,7 @@ extension Stack {
         return nil
     }
 
-    /// An ACK by itself, now; with SACK blocks when there are gaps. Its sequence number is sndMax: after a timeout sndNxt
-    /// lies before what the peer has got, and two peers who both fell back would take each other's ACKs for old ones.
+    /// An ACK by itself, now; with SACK blocks when there are gaps.
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return }
         guard hasSackBlocks(b) else {
@@ -205,8 +204,7 @@ extension Stack {
         let timeout = b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
         b.pointee.retransmitAt = now &+ timeout
         armTimer(b, b.pointee.retransmitAt)
-        b.pointee.sndNxt = b.pointee.iss + 1
-        b.pointee.sndMax = b.pointee.sndNxt
+        b.pointee.sndMax = b.pointee.iss + 1
         guard let frame = controlFrame() else { return }
         let flags = b.pointee.flags
         var options = SynOptions()

@@ -118,10 +118,15 @@ extension Stack {
         return b.pointee.sndChunks.span()
     }
 
-    /// A connection without any frame may always take one, so that everybody makes progress.
+    /// A connection without any frame may always take one, so that everybody makes progress. Beyond `sendFrames` it gets
+    /// more as far as its congestion window asks for them, up to an eighth of what is free: whoever comes next finds as much,
+    /// and no single peer can take all.
     @inline(__always) private func mayQueueFrame(_ b: Block) -> Bool {
-        b.pointee.sndFrames == 0
-            || Int(b.pointee.sndFrames) < configuration.sendFrames && pool.freeCount > scarceFrames
+        let frames = Int(b.pointee.sndFrames)
+        if frames == 0 { return true }
+        guard pool.freeCount > scarceFrames else { return false }
+        return frames < configuration.sendFrames
+            || frames < pool.freeCount / 8 && b.pointee.sndEnd - b.pointee.sndUna < 2 &* Int(b.pointee.cwnd)
     }
 
     @inline(__always) private func appendToSend(_ b: Block, _ frame: FrameID, count: Int) {

@@ -70,9 +70,9 @@ extension Stack {
         }
     }
 
-    /// When `advanceTimers` (or `output`, for connections that wait for frames) has something to do next; nil: never.
+    /// When `advanceTimers` (or `output`, for connections that wait for frames or have used up their turn) has something to do next; nil: never.
     public var nextDeadline: Nanoseconds? {
-        if touchedHead != nil { return now &+ TimingWheel.tick }
+        if touchedHead != nil { return isBursting ? now : now &+ TimingWheel.tick }
         return wheel.nextDeadline
     }
 
@@ -112,27 +112,15 @@ extension Stack {
         case .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck: break
         }
         if b.pointee.flags.contains(.persisting) { return persistTimerFired(b) }
-        guard b.pointee.sndMax != b.pointee.sndUna else {
-            b.pointee.retransmitAt = .max
+        if b.pointee.flags.contains(.reorderTimer) {
+            reorderingTimerFired(b)
             return true
         }
-        guard Int(b.pointee.backoff) < configuration.maxRetransmissions else {
-            giveUp(b)
-            return false
+        if b.pointee.flags.contains(.probeTimer) {
+            probeTimerFired(b)
+            return true
         }
-        statistics.tcpTimeouts &+= 1
-        // RFC 5681 3.1: a segment that times out again does not halve the threshold again.
-        if b.pointee.backoff == 0 { congestionTimeout(b) }
-        b.pointee.backoff &+= 1
-        b.pointee.cwnd = UInt32(b.pointee.mss)
-        b.pointee.recover = b.pointee.sndMax
-        b.pointee.duplicateAcks = 0
-        b.pointee.flags.remove(.fastRecovery)
-        b.pointee.sndNxt = b.pointee.sndUna
-        b.pointee.sndUnsent = b.pointee.sndHead
-        restartRetransmission(b)
-        touch(b)
-        return true
+        return timeoutFired(b)
     }
 
     /// SYN or SYN,ACK again. False when it was the last time.
@@ -163,7 +151,7 @@ extension Stack {
         return true
     }
 
-    private func giveUp(_ b: Block) {
+    func giveUp(_ b: Block) {
         statistics.tcpGivenUp &+= 1
         sendReset(b)
         destroy(b)

@@ -214,7 +214,7 @@ import Testing
     }
 
     @Test func outputBeyondTheFramesWaitsInMemory() {
-        let t = Conversation { $0.sendFrames = 4 }
+        let t = Conversation(frames: 32) { $0.sendFrames = 4 }
         t.establish()
         let text = ramp(50_000)
         t.write(text)
