@@ -1,6 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+/// Set by `make fuzz` only: the fuzzing target cannot be linked without libFuzzer (docs/testing.md).
+let isFuzzing = Context.environment["APUS_FUZZ"] != nil
+
 /// Release builds keep `precondition` (so -O, never -Ounchecked); dynamic exclusivity checks are off because
 /// every object of the data path belongs to exactly one thread (docs/architecture.md, "Ownership").
 let fast: [SwiftSetting] = [
@@ -35,3 +38,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "apus-fuzz", dependencies: ["App", "Net", "Runtime"], path: "Tests/Fuzz", exclude: ["corpus"],
+            swiftSettings: fast + [.unsafeFlags(["-parse-as-library"])]))
+}

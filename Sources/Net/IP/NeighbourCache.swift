@@ -124,6 +124,17 @@ struct NeighbourCache: ~Copyable {
         return nil
     }
 
+    /// Every entry, for checkers.
+    func forEach(_ body: (UnsafeMutablePointer<Entry>) -> Void) {
+        for index in 0..<Self.buckets {
+            var entry = table[index]
+            while let current = entry {
+                entry = current.pointee.next
+                body(current)
+            }
+        }
+    }
+
     /// Any entry, for shutdown.
     func first() -> UnsafeMutablePointer<Entry>? {
         for index in 0..<Self.buckets {

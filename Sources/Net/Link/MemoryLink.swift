@@ -83,6 +83,9 @@ public final class MemoryLink: Link {
         }
     }
 
+    /// Whose frames are the link's at present, for `Stack.findViolation`.
+    public var heldFrames: [FrameQueue] { [arrived, sending, sent] }
+
     /// A closed link takes frames and loses them.
     private func drop(_ queue: FrameQueue) -> Int {
         let count = queue.count

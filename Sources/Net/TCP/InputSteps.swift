@@ -276,7 +276,10 @@ extension Stack {
 
     /// Eighth: FIN, once everything before it has come.
     private func eighthCheckFin(_ b: Block, _ segment: TCPSegment) {
-        if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen) {
+        // A FIN before text that came already contradicts itself.
+        if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen),
+            !isTextKept(b, behind: segment.sequence + segment.count)
+        {
             b.pointee.flags.insert(.finSeen)
             b.pointee.rcvFin = segment.sequence + segment.count
             // Behind a gap, and without text that was answered already (RFC 5681 4.2).

@@ -202,6 +202,11 @@ extension Stack {
         }
     }
 
+    /// Something behind a gap lies behind `end`.
+    func isTextKept(_ b: Block, behind end: SequenceNumber) -> Bool {
+        b.pointee.oooHead != .none && runEnd(b.pointee.oooTail) > end
+    }
+
     // MARK: delivery
 
     /// Moves what has become contiguous to the receive queue. Called when rcvNxt moved and something is kept.

@@ -90,6 +90,7 @@ import Testing
     @Test func exhaustedPool() {
         let t = Conversation(frames: 64)
         t.establish()
+        t.ownsAllFrames = false
         var hoard: [FrameID] = []
         while let frame = t.pool.allocate() { hoard.append(frame) }
         t.write(ramp(5_000))

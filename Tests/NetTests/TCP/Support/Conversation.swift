@@ -27,6 +27,8 @@ final class Conversation {
     var typeOfService: UInt8 = 0
     /// The remote answers for its address; off where the test plays that part.
     var answersARP = true
+    /// The test has no frames of its own from the stack's pool.
+    var ownsAllFrames = true
     /// The accepted (or opened) connection.
     var connection: TCPConnection!
     /// Frames that left and were not looked at.
@@ -69,9 +71,17 @@ final class Conversation {
 
     /// One turn of the poll loop without input.
     func turn() {
+        check()
         stack.advanceTimers(now: now)
+        check()
         stack.output(now: now)
         collect()
+        check()
+    }
+
+    /// What must hold of the stack at any time (Invariants.swift).
+    private func check() {
+        if let wrong = stack.findViolation(ownsAll: ownsAllFrames) { Issue.record("\(wrong)") }
     }
 
     private func collect() {

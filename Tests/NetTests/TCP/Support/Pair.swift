@@ -16,6 +16,7 @@ final class Pair {
         let link: MemoryLink
         let stack: Stack
         private let burst = FrameQueue(capacity: 256)
+        private var turns = 0
 
         init(
             _ wire: MemoryWire, _ number: UInt8, frames: Int, now: Nanoseconds,
@@ -39,6 +40,13 @@ final class Pair {
             serve(stack)
             stack.output(now: now)
             _ = link.transmit(from: stack.transmitQueue)
+            turns += 1
+            if turns % 32 == 0 { check() }
+        }
+
+        /// What must hold of the stack at any time (Invariants.swift).
+        func check() {
+            if let wrong = stack.findViolation(held: link.heldFrames) { Issue.record("\(wrong)") }
         }
     }
 

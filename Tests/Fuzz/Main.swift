@@ -1,0 +1,41 @@
+import Glibc
+
+// libFuzzer has the main function and calls these two. `apus-fuzz MODE [libFuzzer's options and folders]`: see
+// docs/testing.md. The modes: `segments` plays remote hosts and the user against a live stack, `frames` feeds arbitrary
+// frames, `requests` the parser of the protocol.
+
+private typealias Test = @Sendable (UnsafePointer<UInt8>?, Int) -> Void
+
+private let modes: [String: Test] = ["segments": testSegments, "frames": testFrames, "requests": testRequests]
+
+nonisolated(unsafe) private var chosen: Test = { _, _ in }
+
+/// Takes the mode out of the arguments before libFuzzer reads them.
+@_cdecl("LLVMFuzzerInitialize")
+public func initialize(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>
+) -> CInt {
+    let all = arguments.pointee
+    guard count.pointee > 1, let word = all[1], let mode = modes[String(cString: word)] else {
+        fail("usage: apus-fuzz segments|frames|requests [libFuzzer's arguments]")
+    }
+    chosen = mode
+    // libFuzzer starts itself again for some jobs, with the arguments it has.
+    for index in 1..<Int(count.pointee) { all[index] = all[index + 1] }
+    count.pointee -= 1
+    return 0
+}
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    chosen(bytes, count)
+    return 0
+}
+
+/// What is wrong, to the standard error; then libFuzzer writes the input down.
+func fail(_ text: String) -> Never {
+    var line = "apus-fuzz: \(text)\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    abort()
+}
