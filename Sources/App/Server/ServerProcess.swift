@@ -231,6 +231,7 @@ private struct Seat<L: Link>: @unchecked Sendable {
         wanted.ecn = config.tcpECN
         wanted.keepalive = .seconds(Int64(config.tcpKeepalive))
         wanted.strayHandling = usesStrays
+        wanted.secret = Entropy.systemSecret()
         let stack = Stack(
             configuration: wanted, pool: link.pool, entropy: Entropy(seed: entropy.next()), now: now)
         stack.listen(port: port)

@@ -63,9 +63,11 @@ public final class Stack {
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
     var halfOpen = AgeList()
     var timeWait = AgeList()
-    /// ACKs that may still be sent this second in answer to suspicious segments (RFC 5961 7), and when it began.
-    var challengeBudget = 100
-    var challengeSecond: Nanoseconds = 0
+    /// ACKs that may still be sent in answer to suspicious segments in this second of the clock (RFC 5961 7).
+    var challengeBudget = 0
+    var challengeSecond: Int64 = .min
+    /// Until then the ACK of a SYN cookie may come.
+    var cookiesUntil: Nanoseconds = .min
     /// Receive windows beyond the first size, and what the next ACK says of duplicates.
     var tuning: ReceiveTuning
     var duplicates = DuplicateReport()
@@ -101,7 +103,7 @@ public final class Stack {
         sendStates = Slab(objectsPerChunk: 16)
         tuning = ReceiveTuning(budget: pool.count << Int(pool.shift) / 2)
         ports = PortSet()
-        isn = SequenceGenerator(entropy: &entropy)
+        isn = SequenceGenerator(secret: configuration.secret ?? (entropy.next(), entropy.next()))
         nextEphemeral = UInt16(truncatingIfNeeded: entropy.next())
         scratch = .allocate(byteCount: Self.scratchSize, alignment: 16)
         begin(now)

@@ -23,7 +23,7 @@ extension Stack {
         public var sendFrames: Int
         /// Control blocks in all states together. A SYN beyond that is dropped (after old TIME-WAIT blocks were reused).
         public var maxConnections: Int
-        /// Connections in SYN-RECEIVED; beyond that the oldest gives way.
+        /// Connections in SYN-RECEIVED; beyond that a SYN is answered by a cookie and leaves nothing behind.
         public var maxHalfOpen: Int
         /// Idle time after which a peer is probed (RFC 9293 3.8.4); 0 turns it off.
         public var keepalive: Nanoseconds
@@ -45,6 +45,11 @@ extension Stack {
         public var strayHandling: Bool
         /// Capacity of `transmitQueue`, a power of two.
         public var transmitCapacity: Int
+        /// Challenge ACKs a second, on average (RFC 5961 7): each second has a secret number around it.
+        public var challengeAcks: Int
+        /// The key of initial sequence numbers, timestamps and SYN cookies (RFC 6528); nil: drawn from the stack's entropy.
+        /// Stacks that share an address have different ones.
+        public var secret: (UInt64, UInt64)?
 
         public init(hardwareAddress: MACAddress, address: IPv4Address, prefixLength: Int = 24) {
             self.hardwareAddress = hardwareAddress
@@ -67,6 +72,8 @@ extension Stack {
             ecn = .answer
             strayHandling = false
             transmitCapacity = 4_096
+            challengeAcks = 1_000
+            secret = nil
         }
     }
 }

@@ -61,7 +61,6 @@ public struct StackStatistics: Sendable {
     public var tcpOutOfOrderDrops: UInt64 = 0
     public var tcpOutsideWindow: UInt64 = 0
     public var tcpOldTimestamps: UInt64 = 0
-    public var tcpHalfOpenDrops: UInt64 = 0
     public var tcpConnectionLimitDrops: UInt64 = 0
     /// SYNs to ports nobody listens on.
     public var tcpRefused: UInt64 = 0
@@ -84,6 +83,14 @@ public struct StackStatistics: Sendable {
     public var tcpSpuriousRetransmissions: UInt64 = 0
     /// Recoveries and timeouts that proved to be for nothing.
     public var tcpUndone: UInt64 = 0
+    /// SYN cookies (RFC 4987): given away because the backlog was full, come back, and not recognised.
+    public var tcpSynCookiesSent: UInt64 = 0
+    public var tcpSynCookiesAccepted: UInt64 = 0
+    public var tcpSynCookiesFailed: UInt64 = 0
+    /// SYNs that opened a connection anew out of TIME-WAIT (RFC 6191).
+    public var tcpTimeWaitReused: UInt64 = 0
+    /// Suspicious segments that got no challenge ACK, because of the limits (RFC 5961 7).
+    public var tcpChallengesSuppressed: UInt64 = 0
     /// No free frame when one was needed to send.
     public var frameShortages: UInt64 = 0
     /// The transmit queue was full when something had to be sent.

@@ -34,6 +34,7 @@ extension Stack {
         b.pointee.timer = TimerNode(context: UInt64(UInt(bitPattern: b)))
         b.pointee.tsOffset = isn.timestampOffset(key)
         b.pointee.lastReceived = now
+        b.pointee.suspectAnsweredAt = nowMilliseconds &- Self.suspectInterval
         setReceiveLimit(b)
         setInitialSequence(b, isn.initial(key, now: now))
         table.insert(key, b)

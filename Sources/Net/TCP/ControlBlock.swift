@@ -207,6 +207,8 @@ struct ControlBlock {
     var rcvFin = SequenceNumber(0)
     /// Backlog at which `.writable` was last armed; 0: not armed.
     var writableMark: UInt32 = 0
+    /// `nowMilliseconds` when a suspicious segment was last answered (Challenges.swift).
+    var suspectAnsweredAt: UInt32 = 0
     /// Received text and output beyond the frames: chains of heap chunks, oldest first.
     @usableFromInline var rcvChunks = ChunkQueue()
     @usableFromInline var sndChunks = ChunkQueue()

@@ -39,7 +39,6 @@ extension Stack {
             return inputWithoutConnection(d, segment, key: key, sourceRaw: header.sourceRaw, stray: stray)
         }
         if stray != .final, mayBelongElsewhere(b, segment) { return strayTCP(d) }
-        b.pointee.lastReceived = now
         if !segmentArrives(b, &segment, d.frame) { pool.release(d.frame) }
     }
 
@@ -70,18 +69,21 @@ extension Stack {
     ) {
         let opens = segment.flags.intersection([.syn, .ack, .rst, .fin]) == .syn
         if opens, ports.contains(segment.base.big16(2)) {
-            passiveOpen(segment, key: key)
-            pool.release(d.frame)
-            return
+            return inputSyn(d, segment, key: key)
         }
+        if now < cookiesUntil, inputCookie(d, segment, key: key) { return }
         // A SYN's queue decides the shard of its flow; all else may belong to a flow that was moved here.
         if !opens, configuration.strayHandling, stray != .final { return strayTCP(d) }
         if opens {
             statistics.tcpRefused &+= 1
         } else {
             statistics.tcpUnknown &+= 1
+            if mayAnswerCookie(segment) { statistics.tcpSynCookiesFailed &+= 1 }
         }
-        if segment.flags.contains(.rst) {
+        // Nobody means SYN with FIN seriously: to a listener it is a probe.
+        let isProbe =
+            segment.flags.intersection([.syn, .ack, .fin]) == [.syn, .fin] && ports.contains(segment.base.big16(2))
+        if segment.flags.contains(.rst) || isProbe {
             pool.release(d.frame)
         } else {
             refuse(d, segment, sourceRaw: sourceRaw)
@@ -92,18 +94,14 @@ extension Stack {
     private func refuse(_ d: FrameDescriptor, _ segment: TCPSegment, sourceRaw: UInt32) {
         let frameBase = pool.address(d.frame)
         let askerRaw = UnsafeRawPointer(frameBase + Int(d.offset)).raw64(6) & Ethernet.addressMask
-        let ports = segment.base.raw32(0)
         let answersAck = segment.flags.contains(.ack)
-        let acknowledgement = segment.end
         let ethernet = frameBase + Int(d.offset)
         let tcp = ethernet + Ethernet.headerLength + IPv4Header.minimumLength
-        tcp.putRaw32(ports >> 16 | ports << 16, 0)
-        tcp.putBig32(answersAck ? segment.acknowledgement.raw : 0, 4)
-        tcp.putBig32(answersAck ? 0 : acknowledgement.raw, 8)
-        tcp.put8(0x50, 12)
-        tcp.put8((answersAck ? TCPFlags.rst : [.rst, .ack]).rawValue, 13)
-        tcp.putRaw32(0, 14)
-        tcp.putRaw16(0, 18)
+        writeTCP(
+            tcp, portsRaw: segment.base.raw32(0),
+            sequence: answersAck ? segment.acknowledgement : SequenceNumber(0),
+            acknowledgement: answersAck ? 0 : segment.end.raw, flags: answersAck ? .rst : [.rst, .ack],
+            headerLength: TCPSegment.minimumHeader, window: 0)
         finishSegment(tcp, count: TCPSegment.minimumHeader, destinationRaw: sourceRaw)
         Ethernet.write(ethernet, destinationRaw: askerRaw, sourceRaw: hardwareSelfRaw, type: EtherType.ipv4)
         statistics.tcpResetsSent &+= 1

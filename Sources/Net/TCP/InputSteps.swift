@@ -3,8 +3,13 @@ import Runtime
 /// The numbered steps of RFC 9293 3.10.7.3 (SYN-SENT) and 3.10.7.4 (all others), one function each. A step that ends the
 /// processing returns false.
 extension Stack {
+    /// How long TS.Recent means something (RFC 7323 5.5).
+    private static let timestampLifetime: Nanoseconds = .seconds(24 * 86_400)
+
     /// The whole way for a segment of an existing connection. True when the frame was kept.
     @inline(never) func segmentArrives(_ b: Block, _ segment: inout TCPSegment, _ frame: FrameID) -> Bool {
+        let silence = now &- b.pointee.lastReceived
+        b.pointee.lastReceived = now
         switch b.pointee.state {
         case .closed:
             // Dead blocks are not in the table.
@@ -18,7 +23,7 @@ extension Stack {
         case .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck:
             break
         }
-        guard checkTimestamp(b, segment),
+        guard checkTimestamp(b, segment, silence: silence),
             firstCheckSequence(b, &segment),
             secondCheckReset(b, segment),
             fourthCheckSyn(b, segment)
@@ -33,22 +38,6 @@ extension Stack {
         let kept = seventhText(b, &segment, frame)
         eighthCheckFin(b, segment)
         return kept
-    }
-
-    // MARK: TIME-WAIT
-
-    /// A new incarnation of a connection in TIME-WAIT (RFC 9293 3.10.7.4, RFC 6191): a SYN from beyond the old one, on a
-    /// port that is listened on. The old block goes, the new one's sequence numbers start beyond the old.
-    private func reopen(_ b: Block, _ segment: TCPSegment) -> Bool {
-        guard segment.flags.intersection([.syn, .ack, .rst, .fin]) == .syn,
-            segment.sequence > b.pointee.rcvNxt,
-            ports.contains(segment.base.big16(2))
-        else { return false }
-        let key = b.pointee.key
-        let previous = b.pointee.sndMax
-        destroy(b)
-        passiveOpen(segment, key: key, after: previous)
-        return true
     }
 
     // MARK: SYN-RECEIVED
@@ -102,14 +91,19 @@ extension Stack {
 
     // MARK: the steps
 
-    /// RFC 7323 5.3: protection against wrapped sequence numbers, and TS.Recent.
-    private func checkTimestamp(_ b: Block, _ segment: TCPSegment) -> Bool {
-        guard b.pointee.flags.contains(.timestamps), !segment.flags.contains(.rst) else { return true }
+    /// RFC 7323 5.3: protection against wrapped sequence numbers, and TS.Recent. A SYN is answered by a challenge whatever
+    /// its timestamp (RFC 5961 4.2). `silence`: time since the last segment.
+    private func checkTimestamp(_ b: Block, _ segment: TCPSegment, silence: Nanoseconds) -> Bool {
+        guard b.pointee.flags.contains(.timestamps), segment.flags.isDisjoint(with: [.rst, .syn]) else { return true }
         guard segment.hasTimestamp else { return false }
         if Int32(bitPattern: segment.timestampValue &- b.pointee.tsRecent) < 0 {
-            statistics.tcpOldTimestamps &+= 1
-            acknowledgeDuplicate(b, segment)
-            return false
+            // RFC 7323 5.5: after 24 days TS.Recent says nothing about what is older.
+            guard silence > Self.timestampLifetime else {
+                statistics.tcpOldTimestamps &+= 1
+                answerUnacceptable(b, segment)
+                return false
+            }
+            b.pointee.tsRecent = segment.timestampValue
         }
         if segment.sequence <= b.pointee.lastAckSent, segment.end >= b.pointee.lastAckSent {
             b.pointee.tsRecent = segment.timestampValue
@@ -132,11 +126,7 @@ extension Stack {
             }
         guard acceptable else {
             statistics.tcpOutsideWindow &+= 1
-            if !segment.flags.contains(.rst) {
-                // In TIME-WAIT this is the peer's FIN again: the clock starts anew.
-                if b.pointee.state == .timeWait { b.pointee.retransmitAt = now &+ timeWaitTime }
-                acknowledgeDuplicate(b, segment)
-            }
+            answerUnacceptable(b, segment)
             return false
         }
         if offset < 0 {
@@ -181,10 +171,19 @@ extension Stack {
         return false
     }
 
-    /// Fourth: a SYN in the window: the peer is asked for proof (RFC 5961 4.2).
+    /// Fourth: a SYN in the window: the peer is asked for proof (RFC 5961 4.2). A half-open connection of a listener goes
+    /// back to LISTEN instead (RFC 9293 3.10.7.4), and the SYN is taken as a listener takes it.
     private func fourthCheckSyn(_ b: Block, _ segment: TCPSegment) -> Bool {
         guard segment.flags.contains(.syn) else { return true }
-        sendChallengeAck(b)
+        guard b.pointee.state == .synReceived, b.pointee.flags.contains(.passive),
+            segment.flags.isDisjoint(with: [.ack, .fin])
+        else {
+            sendChallengeAck(b)
+            return false
+        }
+        let (key, hardwareRaw, previous) = (b.pointee.key, b.pointee.nextHopRaw, b.pointee.iss)
+        destroy(b)
+        passiveOpen(segment, key: key, hardwareRaw: hardwareRaw, after: previous)
         return false
     }
 
@@ -207,8 +206,8 @@ extension Stack {
             return false
         }
         if segment.acknowledgement < b.pointee.sndUna {
-            // Old, but not older than anything the peer could have meant (RFC 5961 5.2): its text counts.
-            if b.pointee.sndUna - segment.acknowledgement <= Int(b.pointee.sndWndMax) &+ 65_535 { return true }
+            // Old, but not older than anything the peer could have meant (RFC 5961 5.2); its text counts.
+            if b.pointee.sndUna - segment.acknowledgement <= Int(b.pointee.sndWndMax) { return true }
             sendChallengeAck(b)
             return false
         }

@@ -53,10 +53,7 @@ struct SequenceGenerator {
     private let k0: UInt64
     private let k1: UInt64
 
-    init(entropy: inout Entropy) {
-        k0 = entropy.next()
-        k1 = entropy.next()
-    }
+    init(secret: (UInt64, UInt64)) { (k0, k1) = secret }
 
     /// - Parameter key: the connection's name (ConnectionTable.key).
     func initial(_ key: UInt64, now: Nanoseconds) -> SequenceNumber {
@@ -66,6 +63,15 @@ struct SequenceGenerator {
     /// Where the connection's timestamps start (RFC 7323 5.4).
     func timestampOffset(_ key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash(key, 1)) }
 
+    func cookieHash(_ key: UInt64, _ rest: UInt64) -> UInt32 {
+        withUnsafeBytes(of: (key, rest, UInt64(2))) {
+            UInt32(truncatingIfNeeded: SipHash.hash24(ByteView($0.baseAddress!, $0.count), key: (k0, k1)))
+        }
+    }
+
+    func challengeHash(_ second: Int64) -> UInt64 { hash(UInt64(bitPattern: second), 3) }
+
+    /// Different purposes never hash the same bytes.
     private func hash(_ key: UInt64, _ purpose: UInt64) -> UInt64 {
         withUnsafeBytes(of: (key, purpose)) {
             SipHash.hash24(ByteView($0.baseAddress!, $0.count), key: (k0, k1))
@@ -80,18 +86,29 @@ extension Stack {
     /// Refuses new connections to `port`; those that exist go on.
     public func stopListening(port: UInt16) { ports.remove(port) }
 
-    /// A SYN for a port that is listened on (RFC 9293 3.10.7.2, third): a block in SYN-RECEIVED, and SYN,ACK.
-    func passiveOpen(_ segment: TCPSegment, key: UInt64, after previous: SequenceNumber? = nil) {
-        if halfOpen.count >= configuration.maxHalfOpen, let oldest = halfOpen.oldest {
-            statistics.tcpHalfOpenDrops &+= 1
-            destroy(oldest)
-        }
+    /// A SYN for a port that is listened on. Takes over the frame. A flood must not push out those who were here before,
+    /// some of whom are real: beyond the backlog a SYN gets a cookie.
+    func inputSyn(_ d: FrameDescriptor, _ segment: TCPSegment, key: UInt64) {
+        guard halfOpen.count < configuration.maxHalfOpen else { return sendCookie(d, segment, key: key) }
+        let ethernet = UnsafeRawPointer(pool.address(d.frame) + Int(d.offset))
+        passiveOpen(segment, key: key, hardwareRaw: ethernet.raw64(6) & Ethernet.addressMask)
+        pool.release(d.frame)
+    }
+
+    /// RFC 9293 3.10.7.2, third: a block in SYN-RECEIVED, and SYN,ACK.
+    /// - Parameters:
+    ///   - hardwareRaw: the station that the SYN came from; everything goes there until the connection is established.
+    ///   - previous: where an older incarnation's sequence numbers ended.
+    func passiveOpen(
+        _ segment: TCPSegment, key: UInt64, hardwareRaw: UInt64, after previous: SequenceNumber? = nil
+    ) {
         guard let b = makeBlock(key) else { return }
         statistics.tcpPassiveOpens &+= 1
         b.pointee.state = .synReceived
         // Nobody knows the connection before it is established.
         b.pointee.flags = [.passive, .released]
         if let previous, b.pointee.iss <= previous { setInitialSequence(b, previous + 0x1_0000) }
+        b.pointee.nextHopRaw = hardwareRaw
         acceptSyn(b, segment)
         halfOpen.append(b)
         sendSyn(b)

@@ -20,10 +20,20 @@ extension Stack {
         _ tcp: UnsafeMutableRawPointer, _ b: Block, sequence: SequenceNumber, flags: TCPFlags, headerLength: Int,
         window: UInt16
     ) {
-        let ports = UInt32(truncatingIfNeeded: b.pointee.key)
-        tcp.putRaw32(ports >> 16 | ports << 16, 0)
+        writeTCP(
+            tcp, portsRaw: UInt32(truncatingIfNeeded: b.pointee.key), sequence: sequence,
+            acknowledgement: flags.contains(.ack) ? b.pointee.rcvNxt.raw : 0, flags: flags, headerLength: headerLength,
+            window: window)
+    }
+
+    /// - Parameter portsRaw: as received: the remote port first.
+    @inline(__always) func writeTCP(
+        _ tcp: UnsafeMutableRawPointer, portsRaw: UInt32, sequence: SequenceNumber, acknowledgement: UInt32,
+        flags: TCPFlags, headerLength: Int, window: UInt16
+    ) {
+        tcp.putRaw32(portsRaw >> 16 | portsRaw << 16, 0)
         tcp.putBig32(sequence.raw, 4)
-        tcp.putBig32(flags.contains(.ack) ? b.pointee.rcvNxt.raw : 0, 8)
+        tcp.putBig32(acknowledgement, 8)
         tcp.putBig16(UInt16(truncatingIfNeeded: headerLength &<< 10) | UInt16(flags.rawValue), 12)
         tcp.putBig16(window, 14)
         tcp.putRaw32(0, 16)
@@ -131,6 +141,11 @@ extension Stack {
 
     /// False when the frame waits for its next hop (or was dropped).
     @inline(never) private func findNextHop(_ b: Block, _ d: FrameDescriptor) -> Bool {
+        if b.pointee.state == .synReceived, b.pointee.flags.contains(.passive), b.pointee.nextHopRaw != 0 {
+            // Nobody is asked for the address of a peer that may be forged.
+            b.pointee.nextHopGeneration = neighbours.generation
+            return true
+        }
         let remote = IPv4Address(bits: remoteRaw(b).bigEndian)
         guard let raw = resolve(remote, orQueue: d) else { return false }
         b.pointee.nextHopRaw = raw
@@ -186,18 +201,6 @@ extension Stack {
         finishAndLaunch(b, frame, offset: start, count: headerLength)
     }
 
-    /// RFC 5961 7: at most a hundred a second over all connections, so that a flood of bad segments is not amplified.
-    func sendChallengeAck(_ b: Block) {
-        if now &- challengeSecond >= .seconds(1) {
-            challengeSecond = now
-            challengeBudget = 100
-        }
-        guard challengeBudget > 0 else { return }
-        challengeBudget -= 1
-        statistics.tcpChallengeAcks &+= 1
-        sendAck(b)
-    }
-
     /// SYN, or SYN,ACK in SYN-RECEIVED; starts its retransmission timer.
     func sendSyn(_ b: Block) {
         let answers = b.pointee.state == .synReceived
@@ -208,7 +211,7 @@ extension Stack {
         guard let frame = controlFrame() else { return }
         let flags = b.pointee.flags
         var options = SynOptions()
-        options.maximumSegmentSize = configuration.mtu - IPv4Header.minimumLength - TCPSegment.minimumHeader
+        options.maximumSegmentSize = ownSegmentSize
         // A SYN offers everything; a SYN,ACK only what the SYN offered.
         if answers ? flags.contains(.timestamps) : configuration.timestamps {
             options.timestamp = nowMilliseconds &+ b.pointee.tsOffset
@@ -220,10 +223,9 @@ extension Stack {
         let start = Self.payloadOffset - TCPSegment.minimumHeader
         let tcp = pool.address(frame) + start
         let headerLength = TCPSegment.minimumHeader &+ options.write(tcp + TCPSegment.minimumHeader)
-        let window = UInt16(min(configuration.receiveWindow, 65_535))
         writeTCP(
             tcp, b, sequence: b.pointee.iss, flags: synFlags(b), headerLength: headerLength,
-            window: window)
+            window: synWindow)
         if answers { acknowledgementLeft(b) }
         finishAndLaunch(b, frame, offset: start, count: headerLength)
     }
