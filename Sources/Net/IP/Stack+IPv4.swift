@@ -6,7 +6,11 @@ extension Stack {
         var header = IPv4Header()
         let verdict = header.parse(p, count)
         guard verdict == .valid, header.destinationRaw == addressRaw, isUnicastSource(header.sourceRaw) else {
-            dropIPv4(d, verdict, header)
+            if verdict == .fragment, header.destinationRaw == addressRaw, isUnicastSource(header.sourceRaw) {
+                inputFragment(d, header, p)
+            } else {
+                dropIPv4(d, verdict, header)
+            }
             return
         }
         statistics.ipv4Received &+= 1
@@ -14,10 +18,9 @@ extension Stack {
         if header.protocolNumber == IPProtocol.tcp {
             inputTCP(d, header, payload, stray: stray)
         } else if header.protocolNumber == IPProtocol.icmp {
-            inputICMP(d, header, payload)
+            inputICMP(d, header, payload, stray: stray)
         } else {
-            statistics.ipv4UnknownProtocol &+= 1
-            pool.release(d.frame)
+            inputUnknownProtocol(d, header, p)
         }
     }
 
@@ -32,8 +35,7 @@ extension Stack {
         switch verdict {
         case .malformed: statistics.ipv4Malformed &+= 1
         case .badChecksum: statistics.ipv4BadChecksum &+= 1
-        case .fragment: statistics.ipv4Fragments &+= 1
-        case .valid:
+        case .fragment, .valid:
             if header.destinationRaw != addressRaw {
                 statistics.ipv4NotForUs &+= 1
             } else {

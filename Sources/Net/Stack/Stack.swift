@@ -71,6 +71,15 @@ public final class Stack {
     /// Receive windows beyond the first size, and what the next ACK says of duplicates.
     var tuning: ReceiveTuning
     var duplicates = DuplicateReport()
+    /// Unfinished datagrams, and their one timer: scheduled while there are any, not later than the earliest end.
+    var fragments = FragmentTable()
+    let fragmentTimer: UnsafeMutablePointer<TimerNode>
+    /// Of the last datagram that we sent in fragments.
+    var fragmentIdentification: UInt16
+    /// Connections with smaller segments than both ends agreed on.
+    let narrowPaths = NarrowPaths()
+    /// ICMP errors that may be sent (RFC 1812 4.3.2.8).
+    var errorBudget = TokenBucket(interval: .milliseconds(10), burst: 50)
     /// Lent to users who write to a connection that is over; never read.
     let scratch: UnsafeMutableRawPointer
     static let scratchSize = 16 << 10
@@ -101,10 +110,13 @@ public final class Stack {
         table = ConnectionTable(entropy: &entropy)
         blocks = Slab(objectsPerChunk: 64)
         sendStates = Slab(objectsPerChunk: 16)
+        fragmentTimer = .allocate(capacity: 1)
+        fragmentTimer.initialize(to: TimerNode(context: Self.fragmentContext))
         tuning = ReceiveTuning(budget: pool.count << Int(pool.shift) / 2)
         ports = PortSet()
         isn = SequenceGenerator(secret: configuration.secret ?? (entropy.next(), entropy.next()))
         nextEphemeral = UInt16(truncatingIfNeeded: entropy.next())
+        fragmentIdentification = UInt16(truncatingIfNeeded: entropy.next())
         scratch = .allocate(byteCount: Self.scratchSize, alignment: 16)
         begin(now)
     }
@@ -120,6 +132,8 @@ public final class Stack {
         blocks.deallocate()
         sendStates.deallocate()
         tuning.states.deallocate()
+        narrowPaths.deallocate()
+        fragmentTimer.deallocate()
         scratch.deallocate()
     }
 
@@ -156,7 +170,7 @@ public final class Stack {
         }
     }
 
-    @inline(never) private func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
+    @inline(never) func inputFrame(_ d: FrameDescriptor, stray: StrayMode) {
         statistics.framesReceived &+= 1
         let length = Int(d.length)
         guard length > Ethernet.headerLength else {
@@ -175,6 +189,12 @@ public final class Stack {
         let type = raw.raw16(12)
         let count = length &- Ethernet.headerLength
         if type == EtherType.ipv4.bigEndian {
+            // RFC 1122 3.3.6: a datagram for one host in a frame for all; whoever answered would be one of many.
+            guard destination != Ethernet.addressMask else {
+                statistics.ipv4LinkBroadcasts &+= 1
+                pool.release(d.frame)
+                return
+            }
             inputIPv4(d, p + Ethernet.headerLength, count: count, stray: stray)
         } else if type == EtherType.arp.bigEndian {
             inputARP(d, p + Ethernet.headerLength, count: count, stray: stray != .own)

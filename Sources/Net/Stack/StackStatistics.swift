@@ -24,7 +24,22 @@ public struct StackStatistics: Sendable {
     public var ipv4Malformed: UInt64 = 0
     public var ipv4BadChecksum: UInt64 = 0
     public var ipv4NotForUs: UInt64 = 0
+    /// Fragments for us. Those refused: impossible lengths, repetitions, such that overlap others (and end their datagram),
+    /// of a datagram that was ended so, or one too many of its datagram.
     public var ipv4Fragments: UInt64 = 0
+    public var ipv4FragmentsMalformed: UInt64 = 0
+    public var ipv4FragmentDuplicates: UInt64 = 0
+    public var ipv4FragmentOverlaps: UInt64 = 0
+    public var ipv4FragmentsRefused: UInt64 = 0
+    public var ipv4FragmentsTooMany: UInt64 = 0
+    /// Datagrams made whole; given up after 30 seconds, for want of memory, of frames, or for contradictory ECN marks.
+    public var ipv4Reassembled: UInt64 = 0
+    public var ipv4ReassemblyTimeouts: UInt64 = 0
+    public var ipv4ReassemblyEvictions: UInt64 = 0
+    public var ipv4ReassemblyShortages: UInt64 = 0
+    public var ipv4ReassemblyMarks: UInt64 = 0
+    /// Datagrams in frames to all.
+    public var ipv4LinkBroadcasts: UInt64 = 0
     /// Broadcast, multicast, loopback or our own address as the source.
     public var ipv4BadSource: UInt64 = 0
     public var ipv4UnknownProtocol: UInt64 = 0
@@ -34,6 +49,19 @@ public struct StackStatistics: Sendable {
     public var icmpMalformed: UInt64 = 0
     public var icmpBadChecksum: UInt64 = 0
     public var icmpIgnored: UInt64 = 0
+    /// Errors about something we sent: of no connection; quoting what is not in flight, or absurd; believed but without
+    /// consequence (RFC 5927); that ended an open; source quench.
+    public var icmpErrorsUnrelated: UInt64 = 0
+    public var icmpErrorsImplausible: UInt64 = 0
+    public var icmpSoftErrors: UInt64 = 0
+    public var icmpHardErrors: UInt64 = 0
+    public var icmpSourceQuenches: UInt64 = 0
+    /// Errors that we sent, and did not send: beyond the rate, or to no single host.
+    public var icmpErrorsSent: UInt64 = 0
+    public var icmpErrorsSuppressed: UInt64 = 0
+    /// Connections whose segments were made smaller for their path, and tried larger again (RFC 1191).
+    public var pathMTUReductions: UInt64 = 0
+    public var pathMTURaises: UInt64 = 0
     // TCP
     public var tcpSegmentsReceived: UInt64 = 0
     public var tcpSegmentsSent: UInt64 = 0

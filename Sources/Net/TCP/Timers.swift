@@ -62,10 +62,11 @@ extension Stack {
     @inline(never) private func fireTimers() {
         while let node = wheel.popExpired(now: now) {
             let context = UInt(truncatingIfNeeded: node.pointee.context)
-            if context & 1 != 0 {
-                neighbourTimerFired(UnsafeMutablePointer(bitPattern: context & ~1)!)
-            } else {
-                connectionTimerFired(UnsafeMutablePointer(bitPattern: context)!)
+            switch context & 3 {
+            case 0: connectionTimerFired(UnsafeMutablePointer(bitPattern: context)!)
+            case 1: neighbourTimerFired(UnsafeMutablePointer(bitPattern: context & ~1)!)
+            case 2: pathTimerFired(UnsafeMutablePointer(bitPattern: context & ~2)!)
+            default: fragmentTimerFired()
             }
         }
     }

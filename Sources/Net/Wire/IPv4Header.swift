@@ -3,9 +3,10 @@ import Runtime
 enum IPProtocol {
     static let icmp: UInt8 = 1
     static let tcp: UInt8 = 6
+    static let udp: UInt8 = 17
 }
 
-/// A whole, unfragmented IPv4 datagram with a correct header checksum (RFC 791).
+/// An IPv4 datagram with a correct header checksum, or a fragment of one (RFC 791).
 struct IPv4Header {
     static let minimumLength = 20
 
@@ -14,7 +15,7 @@ struct IPv4Header {
         /// Shorter than its header says, not version 4, or lengths that contradict each other.
         case malformed
         case badChecksum
-        /// Part of a larger datagram; reassembly is not implemented.
+        /// Part of a larger datagram: sound as such.
         case fragment
     }
 
@@ -25,6 +26,10 @@ struct IPv4Header {
     var protocolNumber: UInt8 = 0
     /// The two low bits are ECN's.
     var typeOfService: UInt8 = 0
+    /// Of a fragment: which datagram it belongs to, its payload's place in that one's, in bytes, and whether more follow.
+    var identification: UInt16 = 0
+    var fragmentOffset = 0
+    var moreFragments = false
     /// As they lie on the wire.
     var sourceRaw: UInt32 = 0
     var destinationRaw: UInt32 = 0
@@ -34,7 +39,8 @@ struct IPv4Header {
     var source: IPv4Address { IPv4Address(bits: UInt32(bigEndian: sourceRaw)) }
     var destination: IPv4Address { IPv4Address(bits: UInt32(bigEndian: destinationRaw)) }
 
-    /// Fills in the fields from the `count` bytes at `p`. They are meaningful after `.valid` only.
+    /// Fills in the fields from the `count` bytes at `p`. They are meaningful after `.valid` and `.fragment` only, those of
+    /// fragments after `.fragment` only.
     @inline(__always) mutating func parse(_ p: UnsafeRawPointer, _ count: Int) -> Verdict {
         guard count >= Self.minimumLength else { return .malformed }
         let first = p.byte(0)
@@ -51,14 +57,21 @@ struct IPv4Header {
         }
         guard total >= headerLength, total <= count else { return .malformed }
         guard InternetChecksum.fold(sum) == 0xFFFF else { return .badChecksum }
-        // MF or an offset; DF and the reserved bit do not matter.
-        guard p.big16(6) & 0x3FFF == 0 else { return .fragment }
         payloadCount = total &- headerLength
         protocolNumber = p.byte(9)
         typeOfService = p.byte(1)
         sourceRaw = p.raw32(12)
         destinationRaw = p.raw32(16)
+        // MF or an offset; DF and the reserved bit do not matter.
+        guard p.big16(6) & 0x3FFF == 0 else { return parseFragment(p) }
         return .valid
+    }
+
+    @inline(never) private mutating func parseFragment(_ p: UnsafeRawPointer) -> Verdict {
+        identification = p.big16(4)
+        fragmentOffset = Int(p.big16(6) & 0x1FFF) &* 8
+        moreFragments = p.big16(6) & 0x2000 != 0
+        return .fragment
     }
 
     /// Writes a header without options: DF set and identification 0, as RFC 6864 allows for atomic datagrams.

@@ -74,7 +74,7 @@ import Testing
         t.input(echo([]) { $0.putBig16(29, 2) })
         #expect(t.stack.statistics.ipv4Malformed == 5)
         t.input(echo([]) { $0.putBig16(0x2000, 6) })
-        t.input(echo([]) { $0.putBig16(0x0001, 6) })
+        t.input(echo([]) { $0.putBig16(0x0002, 6) })
         #expect(t.stack.statistics.ipv4Fragments == 2)
         t.input(echo([]) { $0.put8(99, 19) })
         #expect(t.stack.statistics.ipv4NotForUs == 1)
@@ -83,6 +83,7 @@ import Testing
         #expect(t.stack.statistics.ipv4BadSource == 5)
         t.input(echo([]) { $0.put8(17, 9) })
         #expect(t.stack.statistics.ipv4UnknownProtocol == 1)
+        #expect(SentMessage(t.frame())?.code == 3)
         var bad = echo([])
         bad[24] ^= 1
         t.input(bad)
