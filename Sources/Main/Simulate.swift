@@ -34,6 +34,8 @@ struct Simulate: ParsableCommand {
     var corruption = 0.0
     @Option(help: ArgumentHelp("Instead: one command (get, set) over a perfect wire, for counting instructions."))
     var measure: String?
+    @Option(help: "The measurement has two shards, and every frame comes to the other one's queue (or not: false).")
+    var moved: Bool?
     @Option(help: "Requests of the measurement.")
     var requests = 10000
 
@@ -51,7 +53,7 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
-            let turns = Measurement.run(command, clients: clients ?? 1, pipeline: pipeline, requests: requests)
+            let turns = Measurement.run(command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }

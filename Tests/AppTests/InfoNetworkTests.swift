@@ -70,4 +70,26 @@ import Testing
         #expect(named.values.reduce(0, +) == 36)
         #expect(MemoryLayout<StackStatistics>.size <= CounterBlock<StackStatistics>.capacity * 8)
     }
+
+    /// CLIENT LIST and CLIENT INFO: Redis's fields as they are, ours behind them.
+    @Test func aClientsLineEndsWithItsConnection() {
+        let scenario = Scenario(shards: 1)
+        let client = scenario.connect()
+        scenario.ask(client, "SETRANGE big 99999 x")
+        scenario.ask(client, "GET big")
+        for command in ["CLIENT INFO", "CLIENT LIST"] {
+            let line = scenario.ask(client, command)
+            #expect(line.contains(" resp=2 lib-name= lib-ver= tcp-state=established rtt="), "\(line)")
+            let behind = line.split(separator: " tcp-state=")[1].split(separator: "\n")[0].split(separator: " ").dropFirst()
+            let fields = behind.map { $0.split(separator: "=") }
+            #expect(
+                fields.map { String($0[0]) } == [
+                    "rtt", "rttvar", "rto", "cwnd", "ssthresh", "mss", "snd-wnd", "rcv-wnd", "unacked", "unsent", "unread",
+                    "ooo", "retrans", "backoff",
+                ])
+            #expect(fields.allSatisfy { Int($0[1]) != nil })
+            #expect(line.contains(" mss=1448 ") && line.contains(" ssthresh=-1 "))
+            #expect(line.contains(" unsent=0 ") && line.contains(" retrans=0 "))
+        }
+    }
 }

@@ -9,24 +9,28 @@ public struct Measurement {
 
     /// Runs `requests` requests over all clients, each with `pipeline` at a time, and returns how many turns of the
     /// server they took. With one client each turn is for one segment; with many, segments share turns.
-    public static func run(_ command: Command, clients count: Int, pipeline: Int, requests: Int) -> Int {
-        let server = SimulatedServer(shards: 1, seed: 1)
+    ///
+    /// `moved`: the server has two shards with a queue each, and all frames of the connections come to the other shard's
+    /// queue. nil: there is one shard.
+    public static func run(
+        _ command: Command, clients count: Int, pipeline: Int, requests: Int, moved: Bool? = nil
+    ) -> Int {
+        let server = SimulatedServer(shards: moved == nil ? 1 : 2, seed: 1)
         let clients = (0..<count).map {
             SimulatedClient(
                 number: $0, wire: server.wire, entropy: Entropy(seed: UInt64($0 + 2)), now: server.clock.monotonic)
         }
         defer { for client in clients { client.deallocate() } }
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: 64)
-        let key = Array("key:000000000042".utf8)
+        for client in clients { client.connect(now: server.clock.monotonic) }
+        let key = moved == nil ? Array("key:000000000042".utf8) : ownKey(server, clients)
         let set = encode([Array("SET".utf8), key, value])
         let get = encode([Array("GET".utf8), key])
         let ok = Array("+OK\r\n".utf8)
         let found = Array("$64\r\n".utf8) + value + Array("\r\n".utf8)
-        for client in clients {
-            client.connect(now: server.clock.monotonic)
-            client.send(set, expecting: ok)
-        }
+        for client in clients { client.send(set, expecting: ok) }
         settle(server, clients)
+        if moved == true { server.wire.moveFlows() }
         let request = command == .get ? get : set
         let reply = command == .get ? found : ok
         let batch = Array(repeatElement(request, count: pipeline).joined())
@@ -40,6 +44,20 @@ public struct Measurement {
         return turns
     }
 
+    /// A key on the shard of the first client's session, so that its commands need no other shard.
+    private static func ownKey(_ server: SimulatedServer, _ clients: [SimulatedClient]) -> [UInt8] {
+        clients[0].send(Array("PING\r\n".utf8), expecting: Array("+PONG\r\n".utf8))
+        settle(server, clients)
+        let shard = server.shards.firstIndex { $0.state.sessions.count > 0 }
+        let slots = server.shards[0].state.slots
+        for number in 10_042..<11_042 {
+            let key = Array("key:0000000\(number)".utf8)
+            let owner = key.withUnsafeBytes { slots.owner(of: ByteView($0.baseAddress!, $0.count)) }
+            if owner == shard { return key }
+        }
+        preconditionFailure("a shard owns no slot")
+    }
+
     /// Until the clients have their answers. Time moves a little each turn, as it does in the real server.
     @discardableResult
     private static func settle(_ server: SimulatedServer, _ clients: [SimulatedClient]) -> Int {
@@ -50,7 +68,7 @@ public struct Measurement {
             if clients.allSatisfy({ $0.isSettled }) { return turns }
             server.clock.advance(by: .microseconds(10))
             server.wire.advance(now: server.clock.monotonic)
-            _ = server.measuredTurn()
+            if server.shards.count == 1 { _ = server.measuredTurn() } else { _ = server.measuredTurnOfAll() }
             turns += 1
         }
     }
@@ -60,4 +78,7 @@ extension SimulatedServer {
     /// A turn under a name that a profiler can find.
     @inline(never)
     func measuredTurn() -> Bool { firstShard._withUnsafeGuaranteedRef { $0.turn() } }
+
+    @inline(never)
+    func measuredTurnOfAll() -> Bool { turn() }
 }

@@ -77,6 +77,9 @@ public final class MemoryWire {
         }
     }
 
+    /// Every flow arrives on the queue next to the one it used, from now on.
+    public func moveFlows() { shift += 1 }
+
     /// When the next frame on the wire is due; nil when the wire is empty.
     public var nextDeadline: Nanoseconds? { inFlight.first?.due }
 
