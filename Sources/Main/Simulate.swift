@@ -32,6 +32,8 @@ struct Simulate: ParsableCommand {
     var reordering = 0.05
     @Option(help: "Share of frames that have a bit flipped.")
     var corruption = 0.0
+    @Option(help: "Share of frames that arrive on any queue, whatever their flow.")
+    var scatter = 0.0
     @Option(help: ArgumentHelp("Instead: one command (get, set) over a perfect wire, for counting instructions."))
     var measure: String?
     @Option(help: "The measurement has two shards, and every frame comes to the other one's queue (or not: false).")
@@ -43,7 +45,7 @@ struct Simulate: ParsableCommand {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
             pipeline >= 1, requests >= 1
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
-        guard [loss, duplication, reordering, corruption].allSatisfy({ (0...1).contains($0) }) else {
+        guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
         }
         if let measure, Measurement.Command(rawValue: measure) == nil {
@@ -67,6 +69,7 @@ struct Simulate: ParsableCommand {
         options.faults.duplication = duplication
         options.faults.reordering = reordering
         options.faults.corruption = corruption
+        options.faults.scatter = scatter
         for run in 0..<runs {
             let result = Simulation.run(seed: seed &+ run, options)
             let time = Double(result.time) / 1e9
