@@ -55,7 +55,8 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
-            let turns = Measurement.run(command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved)
+            let turns = Measurement.run(
+                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }

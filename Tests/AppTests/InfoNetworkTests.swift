@@ -80,11 +80,13 @@ import Testing
         for command in ["CLIENT INFO", "CLIENT LIST"] {
             let line = scenario.ask(client, command)
             #expect(line.contains(" resp=2 lib-name= lib-ver= tcp-state=established rtt="), "\(line)")
-            let behind = line.split(separator: " tcp-state=")[1].split(separator: "\n")[0].split(separator: " ").dropFirst()
+            let behind = line.split(separator: " tcp-state=")[1].split(separator: "\n")[0].split(separator: " ")
+                .dropFirst()
             let fields = behind.map { $0.split(separator: "=") }
             #expect(
                 fields.map { String($0[0]) } == [
-                    "rtt", "rttvar", "rto", "cwnd", "ssthresh", "mss", "snd-wnd", "rcv-wnd", "unacked", "unsent", "unread",
+                    "rtt", "rttvar", "rto", "cwnd", "ssthresh", "mss", "snd-wnd", "rcv-wnd", "unacked", "unsent",
+                    "unread",
                     "ooo", "retrans", "backoff",
                 ])
             #expect(fields.allSatisfy { Int($0[1]) != nil })
