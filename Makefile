@@ -10,7 +10,7 @@ BENCH_PACKAGES := redis-server redis-tools python3 ethtool procps util-linux
 PERF_PACKAGES := $(BENCH_PACKAGES) linux-perf
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps bench-deps perf-deps build run test bench differential flamegraph instructions sim format lint clean
+.PHONY: help deps test-deps bench-deps perf-deps build run test bench differential synflood flamegraph instructions sim format lint clean
 
 help:
 	@echo "make run           install what is missing, build, start the server (ARGS=\"--port 6380 ...\")"
@@ -19,6 +19,7 @@ help:
 	@echo "make deps          install the Debian packages that building and running need"
 	@echo "make bench         side by side with redis-server (ROUNDS=3 REQUESTS=200000 LINKS=\"xdp packet tap kernel\")"
 	@echo "make differential  beside Linux's TCP on bad networks, hours in full (ARGS=\"--cells delay10 --rounds 3\")"
+	@echo "make synflood      clients under a flood of forged SYNs (ROUNDS=5 RATE=20000)"
 	@echo "make flamegraph    record the server under load, write perf/out/flamegraph.svg (LINK=xdp SECONDS=10)"
 	@echo "make instructions  instructions per request, by callgrind, against perf/budgets.json"
 	@echo "make sim           the whole server under simulated faults (ARGS=\"--seed 1\")"
@@ -51,6 +52,9 @@ bench: bench-deps build
 
 differential: bench-deps build
 	/usr/bin/python3 perf/differential $(ARGS)
+
+synflood: test-deps build
+	/usr/bin/python3 perf/synflood
 
 flamegraph: perf-deps build
 	/usr/bin/python3 perf/flamegraph

@@ -29,6 +29,7 @@ import suites.queues
 import suites.shards
 import suites.startup
 import suites.statistics
+import suites.synflood
 import suites.values
 
 # Those that run against every configuration, and those that need one only.
@@ -36,7 +37,7 @@ EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values,
               suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn, suites.lifecycle.Idle,
               suites.statistics.Statistics]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
-              suites.queues.Queues]
+              suites.queues.Queues, suites.synflood.SynFlood]
 
 
 class Result(unittest.TestResult):
