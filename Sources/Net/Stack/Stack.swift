@@ -58,6 +58,9 @@ public final class Stack {
     @usableFromInline var readyTail: Block?
     var touchedHead: Block?
     var touchedTail: Block?
+    /// Touched blocks with long send queues, which come last in a turn; empty between turns. Through nextTouched.
+    var postponedHead: Block?
+    var postponedTail: Block?
     /// A touched connection has more to send than one may in one turn.
     var isBursting = false
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.

@@ -21,10 +21,16 @@ extension Stack {
             }
             outputOther(b)
         }
+        if postponedHead != nil { outputPostponed() }
     }
 
     @inline(never) private func outputOther(_ b: Block) {
         if b.pointee.flags.contains(.dead) { return recycle(b) }
+        if b.pointee.sndFrames > Self.fewFrames { return postpone(b) }
+        outputNow(b)
+    }
+
+    @inline(never) func outputNow(_ b: Block) {
         outputConnection(b)
         if b.pointee.flags.contains(.starved) { touch(b) }
     }

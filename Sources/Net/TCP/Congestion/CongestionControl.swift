@@ -5,10 +5,10 @@ import Runtime
 extension Stack {
     /// The window never exceeds what a send queue could ever fill.
     static let maxCongestionWindow: UInt32 = 1 << 30
-    /// How many segments one ACK may add in slow start (RFC 9406 4.3 for a sender without pacing; RFC 3465 wanted 2, but an
-    /// ACK of a peer that works in bursts is for many segments, and the burst is bounded where it leaves), and while what was
-    /// sent before a timeout is not yet acknowledged (RFC 3465 2.3).
-    static let slowStartLimit: UInt32 = 8
+    /// How many segments one ACK may add in slow start: as many as may leave in a turn. RFC 3465 2.2 wanted 2 and RFC 9406
+    /// 4.3 has 8 against bursts; these are bounded where they leave, and a peer that works in bursts acknowledges many
+    /// segments at once. One while what was sent before a timeout is not yet acknowledged (RFC 3465 2.3).
+    static let slowStartLimit: UInt32 = 32
     static let slowStartLimitAfterTimeout: UInt32 = 1
 
     /// The initial window, also that after idleness (RFC 6928 2, RFC 5681 4.1).
