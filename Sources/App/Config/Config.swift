@@ -124,6 +124,8 @@ extension Config {
     public var tcpReceiveWindow: Int { integer(.tcpReceiveWindow) }
     public var tcpReceiveWindowMax: Int { integer(.tcpReceiveWindowMax) }
     public var tcpSendFrames: Int { integer(.tcpSendFrames) }
+    /// Seconds; 0 is the default of the stack.
+    public var tcpUserTimeout: Int { integer(.tcpUserTimeout) }
     public var tcpCongestion: CongestionControl { CongestionControl(rawValue: text(.tcpCongestion))! }
     public var tcpECN: ExplicitCongestionNotification {
         ExplicitCongestionNotification(rawValue: text(.tcpECN))!

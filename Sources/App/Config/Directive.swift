@@ -30,6 +30,7 @@ enum DirectiveID: String, CaseIterable, Sendable {
     case tcpReceiveWindow = "tcp-receive-window"
     case tcpReceiveWindowMax = "tcp-receive-window-max"
     case tcpSendFrames = "tcp-send-frames"
+    case tcpUserTimeout = "tcp-user-timeout"
     case tcpCongestion = "tcp-congestion"
     case tcpECN = "tcp-ecn"
     case shardFrames = "shard-frames"

@@ -135,6 +135,9 @@ extension Directive {
             .tcpSendFrames, .integer(4...65536), "64", change: .startOnly,
             "Frames that a connection of the stack may have sent and not acknowledged."),
         Directive(
+            .tcpUserTimeout, .integer(0...maximum32), "0", change: .startOnly,
+            "Seconds for which a peer of the stack may leave text unacknowledged; 0 waits for 15 retransmissions."),
+        Directive(
             .tcpCongestion, .choice(CongestionControl.allCases.map(\.rawValue)), "cubic", change: .startOnly,
             "How a connection of the stack finds its share of a path: cubic (RFC 9438) or newreno (RFC 5681)."),
         Directive(

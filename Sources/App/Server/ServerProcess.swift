@@ -227,6 +227,7 @@ private struct Seat<L: Link>: @unchecked Sendable {
         wanted.receiveWindow = config.tcpReceiveWindow
         wanted.receiveWindowMaximum = config.tcpReceiveWindowMax
         wanted.sendFrames = config.tcpSendFrames
+        wanted.userTimeout = .seconds(Int64(config.tcpUserTimeout))
         wanted.congestionControl = config.tcpCongestion
         wanted.ecn = config.tcpECN
         wanted.keepalive = .seconds(Int64(config.tcpKeepalive))

@@ -65,6 +65,15 @@ extension Stack {
         }
     }
 
+    /// What goes to `destination` is not answered (RFC 1122 3.3.1.4): its next hop is asked whether it is still there, and
+    /// searched for anew when it is not.
+    func doubtNextHop(to destination: IPv4Address) {
+        guard let entry = neighbours.find(nextHop(for: destination)),
+            entry.pointee.state == .reachable || entry.pointee.state == .stale
+        else { return }
+        startProbing(entry)
+    }
+
     private func startProbing(_ entry: UnsafeMutablePointer<NeighbourCache.Entry>) {
         entry.pointee.state = .probing
         entry.pointee.attempts = 1

@@ -35,6 +35,9 @@ extension Stack {
         public var minimumRTO: Nanoseconds
         /// Retransmissions without an answer after which a connection is given up (RFC 9293 R2).
         public var maxRetransmissions: Int
+        /// How long text may stay unacknowledged, or a closed window without a word, before the connection is given up
+        /// (RFC 9293 3.8.3, RFC 5482); 0: as long as `maxRetransmissions` take.
+        public var userTimeout: Nanoseconds
         /// Timestamps (RFC 7323) are offered and accepted.
         public var timestamps: Bool
         public var congestionControl: CongestionControl
@@ -67,6 +70,7 @@ extension Stack {
             delayedAck = .milliseconds(40)
             minimumRTO = .milliseconds(200)
             maxRetransmissions = 15
+            userTimeout = 0
             timestamps = true
             congestionControl = .cubic
             ecn = .answer

@@ -6,16 +6,10 @@ import Runtime
 extension Stack {
     /// How long a connection that its user let go may take to end (FIN-WAIT-2 and everything before it).
     static let orphanTime: Nanoseconds = .seconds(60)
-    /// How long a peer with a closed window may be silent to our probes. While it answers there is no end
-    /// (RFC 9293 3.8.6.1).
-    static let persistPatience: Nanoseconds = .seconds(900)
     /// Retransmissions of SYN and of SYN,ACK (RFC 9293 3.8.3: R2 at least three minutes for a SYN; a listener's own
     /// memory is dearer).
     static let maxSynRetransmissions: UInt8 = 7
     static let maxSynAckRetransmissions: UInt8 = 5
-    /// Keepalive probes without an answer, and the time between them.
-    static let keepaliveProbes: Int64 = 9
-    static let keepaliveInterval: Nanoseconds = .seconds(10)
 
     var timeWaitTime: Nanoseconds { 2 &* configuration.maximumSegmentLifetime }
 
@@ -42,8 +36,7 @@ extension Stack {
     }
 
     @inline(never) private func restartRetransmissionExactly(_ b: Block) {
-        b.pointee.retransmitAt =
-            now &+ b.pointee.estimator.timeout(floor: configuration.minimumRTO, backoff: b.pointee.backoff)
+        b.pointee.retransmitAt = now &+ timeoutWithinPatience(b)
     }
 
     /// The window is closed and nothing is in flight: probe it in a while (RFC 9293 3.8.6.1).
@@ -142,43 +135,13 @@ extension Stack {
     }
 
     private func persistTimerFired(_ b: Block) -> Bool {
-        guard now &- b.pointee.lastReceived < Self.persistPatience else {
+        guard now &- b.pointee.lastReceived < persistPatience else {
             giveUp(b)
             return false
         }
         sendWindowProbe(b)
         if b.pointee.backoff < 16 { b.pointee.backoff &+= 1 }
         restartRetransmission(b)
-        return true
-    }
-
-    func giveUp(_ b: Block) {
-        statistics.tcpGivenUp &+= 1
-        sendReset(b)
-        destroy(b)
-    }
-
-    // MARK: keepalive (RFC 9293 3.8.4)
-
-    private func keepaliveDeadline(_ b: Block) -> Nanoseconds {
-        guard b.pointee.state.isSynchronized, b.pointee.state != .timeWait else { return .max }
-        let idle = now &- b.pointee.lastReceived
-        if idle < configuration.keepalive { return b.pointee.lastReceived &+ configuration.keepalive }
-        return now &+ Self.keepaliveInterval
-    }
-
-    /// An old octet's sequence number makes the peer answer with an ACK. False when it was silent for too long.
-    private func keepalive(_ b: Block) -> Bool {
-        guard b.pointee.state.isSynchronized, b.pointee.state != .timeWait else { return true }
-        let silent = now &- b.pointee.lastReceived &- configuration.keepalive
-        guard silent >= 0, b.pointee.flight == 0 else { return true }
-        if silent >= Self.keepaliveProbes &* Self.keepaliveInterval {
-            giveUp(b)
-            return false
-        }
-        guard let frame = controlFrame() else { return true }
-        statistics.tcpKeepaliveProbes &+= 1
-        emit(b, frame, count: 0, sequence: b.pointee.sndUna - 1, flags: .ack)
         return true
     }
 }

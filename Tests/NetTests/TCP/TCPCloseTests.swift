@@ -209,19 +209,4 @@ import Testing
         #expect(t.stack.controlBlocks == 2)
         #expect(t.stack.statistics.tcpConnectionLimitDrops == 0)
     }
-
-    @Test func keepaliveProbesAndGivesUp() {
-        let t = Conversation { $0.keepalive = .seconds(5) }
-        t.establish()
-        t.wait(.milliseconds(5_100))
-        t.expect(.ack, seq: 0, ack: 1, [])
-        t.send(.ack, seq: 1, ack: 1)
-        t.wait(.seconds(4))
-        t.expectNothing()
-        t.wait(.seconds(100))
-        var probes = 0
-        while let segment = t.next(), !segment.flags.contains(.rst) { probes += 1 }
-        #expect(probes == 9)
-        #expect(t.events() == .closed)
-    }
 }

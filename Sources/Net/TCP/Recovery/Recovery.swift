@@ -85,8 +85,8 @@ extension Stack {
             return true
         }
         // A peer that has closed its window over what is in flight, and says so, is not given up (RFC 9293 3.8.6.1).
-        let shrunk = b.pointee.sndWnd == 0 && now &- b.pointee.lastReceived < Self.persistPatience
-        guard Int(b.pointee.backoff) < configuration.maxRetransmissions || shrunk else {
+        let shrunk = b.pointee.sndWnd == 0 && now &- b.pointee.lastReceived < persistPatience
+        guard hasPatience(b) || shrunk else {
             giveUp(b)
             return false
         }
