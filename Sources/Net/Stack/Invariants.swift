@@ -19,7 +19,7 @@ extension Stack {
             return wrong
         }
         var timers = blocks.count { $0.pointee.timer.isScheduled }
-        if let wrong = violationOfNeighbours(&owners, &timers) { return wrong }
+        if let wrong = violationOfNeighbours(&owners, &timers) ?? violationOfExtras(&timers) { return wrong }
         if timers != wheel.count { return "wheel: \(wheel.count) timers, \(timers) known" }
         for queue in held + [transmitQueue, strays] {
             for index in 0..<queue.count {
