@@ -5,12 +5,6 @@ import Runtime
 extension Stack {
     /// The window never exceeds what a send queue could ever fill.
     static let maxCongestionWindow: UInt32 = 1 << 30
-    /// How many segments one ACK may add in slow start: as many as may leave in a turn. RFC 3465 2.2 wanted 2 and RFC 9406
-    /// 4.3 has 8 against bursts; these are bounded where they leave, and a peer that works in bursts acknowledges many
-    /// segments at once. One while what was sent before a timeout is not yet acknowledged (RFC 3465 2.3).
-    static let slowStartLimit: UInt32 = 32
-    static let slowStartLimitAfterTimeout: UInt32 = 1
-
     /// The initial window, also that after idleness (RFC 6928 2, RFC 5681 4.1).
     func initialWindow(_ b: Block) -> UInt32 {
         let mss = UInt32(b.pointee.mss)
@@ -48,10 +42,12 @@ extension Stack {
         b.pointee.cwnd = min(b.pointee.cwnd, Self.maxCongestionWindow)
     }
 
+    /// The window grows by what was acknowledged (RFC 5681 3.1): by all of it. RFC 3465 2.2 allows two segments an ACK and
+    /// RFC 9406 4.3 eight, against bursts, which are bounded where they leave; and a peer that works in bursts, or a single
+    /// segment that is late, makes ACKs of many segments. By one while what was sent before a timeout is not yet
+    /// acknowledged (RFC 3465 2.3): most of that had arrived before.
     private func slowStart(_ b: Block, _ acked: UInt32) {
-        let mss = UInt32(b.pointee.mss)
-        let afterTimeout = b.pointee.sndUna <= b.pointee.recover
-        var step = min(acked, mss &* (afterTimeout ? Self.slowStartLimitAfterTimeout : Self.slowStartLimit))
+        var step = b.pointee.sndUna <= b.pointee.recover ? min(acked, UInt32(b.pointee.mss)) : acked
         // The threshold is unknown: round trips may tell it (RFC 9406 4.3: in the first slow start only).
         if b.pointee.ssthresh == .max, configuration.congestionControl == .cubic, let s = b.pointee.send {
             if s.pointee.congestion.hyStart.acknowledged(b.pointee.sndUna, next: b.pointee.sndNxt) {

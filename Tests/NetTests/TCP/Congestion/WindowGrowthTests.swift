@@ -49,8 +49,8 @@ import Testing
         }
     }
 
-    /// An ACK of many segments opens the window by all of them, up to 32.
-    @Test func anAckAddsThirtyTwoSegmentsAtMost() {
+    /// An ACK of many segments opens the window by all of them.
+    @Test func anAckAddsWhatItAcknowledges() {
         let t = conversation()
         block(t).pointee.cwnd = 60 * 1_460
         block(t).pointee.idleSince = t.stack.nowMilliseconds
@@ -59,7 +59,7 @@ import Testing
         t.send(.ack, seq: 1, ack: 1 + 20 * mss, window: 60_000)
         #expect(block(t).pointee.cwnd == 80 * 1_460)
         t.send(.ack, seq: 1, ack: 1 + 60 * mss, window: 60_000)
-        #expect(block(t).pointee.cwnd == 112 * 1_460)
+        #expect(block(t).pointee.cwnd == 120 * 1_460)
     }
 
     /// RFC 3465 2.3: one segment an ACK while what was sent before a timeout is not acknowledged.

@@ -14,6 +14,9 @@ final class Bottleneck {
     var queueLimit = 1_000
     /// Each frame of the sender is lost with this probability.
     var loss = 0.0
+    /// Each frame of the sender is held back with this probability, for up to so long.
+    var reordering = 0.0
+    var reorderSpan: Nanoseconds = .milliseconds(2)
     /// Frames that wait already when a capable one comes: it is marked. .max: never.
     var markAbove = Int.max
     /// What the sender's processor needs for each frame it takes or makes: its frames leave so much apart, and its turn lasts
@@ -107,7 +110,11 @@ final class Bottleneck {
         var bytes = frame
         let to = bytes[0] & 1 == 1 ? 0 : Int(bytes[5])
         guard rate > 0 else {
-            if entropy.chance(loss) { dropped += 1 } else { insert(Packet(due: now + delay, to: to, bytes: bytes)) }
+            if entropy.chance(loss) {
+                dropped += 1
+            } else {
+                insert(Packet(due: now + delay + hold(), to: to, bytes: bytes))
+            }
             return
         }
         let span = Nanoseconds(bytes.count * 8) * 1_000_000_000 / Nanoseconds(rate)
@@ -119,7 +126,11 @@ final class Bottleneck {
         }
         if waiting > markAbove, bytes[12] == 8, bytes[13] == 0, bytes[15] & 3 == 2 { mark(&bytes) }
         busyUntil = max(busyUntil, now) + span
-        insert(Packet(due: busyUntil + delay, to: to, bytes: bytes))
+        insert(Packet(due: busyUntil + delay + hold(), to: to, bytes: bytes))
+    }
+
+    private func hold() -> Nanoseconds {
+        reordering > 0 && entropy.chance(reordering) ? Nanoseconds(entropy.next(below: Int(reorderSpan))) : 0
     }
 
     /// ECT(0) becomes CE: one bit more in a word of the header, one less in its checksum (RFC 1624).
