@@ -17,6 +17,8 @@ final class BridgeDirection {
     private var delayed = DelayQueue()
     /// What `source` has just received; empty between calls.
     private let fresh: FrameQueue
+    /// When the last frame arrived: the two clocks disagree by a microsecond now and then, and frames keep their order.
+    private var lastArrival: Nanoseconds = .min
     /// Frames that are due and that `target` had no room for.
     private let leaving: FrameQueue
     private let trace: FrameTrace?
@@ -57,7 +59,8 @@ final class BridgeDirection {
         while let frame = fresh.pop() {
             // The clocks are not read at the same instant, and the real one may be set.
             let age = min(max(0, realTime &- pool.info(frame.frame).pointee.stamp), .milliseconds(100))
-            pass(frame, arrival: now &- age)
+            lastArrival = max(lastArrival, now &- age)
+            pass(frame, arrival: lastArrival)
         }
         return count == Self.burst
     }
