@@ -19,7 +19,7 @@ extension Stack {
         let key = ConnectionTable.key(remoteRaw: quoted.raw32(16), portsRaw: ports &>> 16 | ports &<< 16)
         guard let b = table.find(key) else {
             // The error's addresses choose its queue, not the quoted flow.
-            if configuration.strayHandling, stray != .final { return pushStray(d) }
+            if configuration.strayHandling, stray != .final { return strayICMP(d) }
             statistics.icmpErrorsUnrelated &+= 1
             pool.release(d.frame)
             return

@@ -28,4 +28,12 @@ extension Stack {
         statistics.tcpSegmentsReceived &-= 1
         pushStray(d)
     }
+
+    /// The same for an ICMP error about a flow that is not known here.
+    func strayICMP(_ d: FrameDescriptor) {
+        statistics.framesReceived &-= 1
+        statistics.ipv4Received &-= 1
+        statistics.icmpReceived &-= 1
+        pushStray(d)
+    }
 }
