@@ -55,7 +55,7 @@ extension Stack {
         if b.pointee.sndUna == b.pointee.sndMax {
             b.pointee.idleSince = nowMilliseconds
             // What a probe and reordering have taught is worth its memory.
-            if !s.pointee.hasReordering, !s.pointee.isProbing { freeSendState(b) }
+            if b.pointee.backlog == 0, !s.pointee.hasReordering, !s.pointee.isProbing { freeSendState(b) }
         }
         return acknowledged(b)
     }
