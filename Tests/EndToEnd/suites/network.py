@@ -30,6 +30,25 @@ class Network(ServerTest):
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection((self.server.host, 1), timeout=5)
 
+    def test_a_kernel_that_asks_for_ecn_gets_it(self):
+        """Both agree on the SYNs, and the kernel sees that our text is capable (ss: ecn, ecnseen)."""
+        def ask(setting):
+            with open("/proc/sys/net/ipv4/tcp_ecn", "w") as file:
+                file.write(setting)
+
+        value = b"v" * 300_000
+        for setting, agreed in (("1", True), ("2", False)):
+            ask(setting)
+            try:
+                with self.client() as client:
+                    self.assertEqual(client.call("SET", "k", value), "OK")
+                    self.assertEqual(client.call("GET", "k"), value)
+                    told = self.tool("ss", "-tino", "dst", self.server.host).decode()
+            finally:
+                ask("2")
+            self.assertEqual(" ecn " in told, agreed, told)
+            self.assertEqual("ecnseen" in told, agreed, told)
+
     def test_packets_go_through_our_stack(self):
         with self.client() as client:
             before = self.info(client)
