@@ -25,7 +25,7 @@ extension Stack {
     }
 
     /// Sources that no host may have (RFC 1122 3.2.1.3): this network, loopback, multicast and above; and our own.
-    @inline(__always) private func isUnicastSource(_ sourceRaw: UInt32) -> Bool {
+    @inline(__always) func isUnicastSource(_ sourceRaw: UInt32) -> Bool {
         // The first octet is the low byte as it lies in memory.
         let first = sourceRaw & 0xFF
         return first &- 1 < 223 && first != 127 && sourceRaw != addressRaw

@@ -181,10 +181,12 @@ extension Stack {
     // MARK: the user's calls
 
     /// Active open. `.opened` follows, or `.closed` when the peer refuses or is silent. nil when no control block or no
-    /// port is free.
+    /// port is free, or when the address cannot be another host's (RFC 9293 MUST-46).
     public func connect(to address: IPv4Address, port: UInt16, now: Nanoseconds) -> TCPConnection? {
         begin(now)
-        guard let key = ephemeralKey(address, port), let b = makeBlock(key) else { return nil }
+        guard isHost(address.bits.bigEndian), let key = ephemeralKey(address, port), let b = makeBlock(key) else {
+            return nil
+        }
         statistics.tcpActiveOpens &+= 1
         b.pointee.state = .synSent
         sendSyn(b)

@@ -67,6 +67,10 @@ extension Stack {
     @inline(never) private func inputWithoutConnection(
         _ d: FrameDescriptor, _ segment: TCPSegment, key: UInt64, sourceRaw: UInt32, stray: StrayMode
     ) {
+        guard isHost(sourceRaw), isForUsAlone(d) else {
+            statistics.ipv4BadSource &+= 1
+            return pool.release(d.frame)
+        }
         let opens = segment.flags.intersection([.syn, .ack, .rst, .fin]) == .syn
         if opens, ports.contains(segment.base.big16(2)) {
             return inputSyn(d, segment, key: key)
@@ -88,6 +92,20 @@ extension Stack {
         } else {
             refuse(d, segment, sourceRaw: sourceRaw)
         }
+    }
+
+    /// Whether the address may be another host's: neither special nor ours, nor the subnet's own or its broadcast address.
+    func isHost(_ raw: UInt32) -> Bool {
+        guard isUnicastSource(raw) else { return false }
+        let bits = raw.bigEndian
+        let host = bits & ~subnetMask
+        return (bits ^ configuration.address.bits) & subnetMask != 0 || ~subnetMask <= 1
+            || host != 0 && host != ~subnetMask
+    }
+
+    /// False for a frame that went to all stations of the link (RFC 1122 3.3.6).
+    private func isForUsAlone(_ d: FrameDescriptor) -> Bool {
+        UnsafeRawPointer(pool.address(d.frame) + Int(d.offset)).raw64(0) & Ethernet.addressMask == hardwareSelfRaw
     }
 
     /// Turns the frame into the RST that answers it (RFC 9293 3.5.2, group 1).

@@ -3,12 +3,14 @@
 The flood goes to a veth of the test's own namespace. perf/synflood measures the same for longer.
 """
 
+import contextlib
 import pathlib
 import sys
 import unittest
 
 import harness
 import resp
+import suites.queues
 
 sys.path.insert(0, str(pathlib.Path(harness.ROOT) / "perf"))
 import flood  # noqa: E402
@@ -20,14 +22,18 @@ LEAST_SHARE = 0.4
 
 class SynFlood(unittest.TestCase):
     limit = 180
+    # Of a server with two queues: flows that change theirs while they run.
+    shell, pin, moving = (vars(suites.queues.Queues)[name] for name in ("shell", "pin", "moving"))
 
-    def run_with(self, shards):
+    def run_with(self, shards, moving=False):
         server = harness.Server(harness.Configuration("xdp", shards))
         self.addCleanup(server.close)
         server.start()
+        self.server = server
         program = flood.build(server.folder.name)
         hardware = server.namespace.interfaces()["server0"]["address"]
-        with server.namespace.entered(), resp.Client(server) as bystander:
+        with (server.namespace.entered(), resp.Client(server) as bystander,
+              self.moving() if moving else contextlib.nullcontext()):
             share = 0
             for _ in range(3):
                 quiet = flood.throughput(server.host, server.port, 60_000)
@@ -57,3 +63,7 @@ class SynFlood(unittest.TestCase):
 
     def test_two_shards(self):
         self.run_with(2)
+
+    def test_two_shards_and_flows_that_move(self):
+        """A cookie's ACK arrives at the shard that does not know it, and finds the way to the one that does."""
+        self.run_with(2, moving=True)

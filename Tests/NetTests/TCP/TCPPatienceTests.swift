@@ -150,7 +150,7 @@ import Testing
         #expect(t.stack.nextEvent() == nil)
     }
 
-    /// RFC 9293 MUST-24: off unless asked for.
+    /// RFC 9293 MUST-25: off unless asked for.
     @Test func offByDefault() {
         let t = Conversation()
         t.establish()
