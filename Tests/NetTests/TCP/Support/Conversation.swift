@@ -127,7 +127,7 @@ final class Conversation {
 
     private func push(_ frames: [[UInt8]]) {
         for bytes in frames {
-            guard let frame = pool.allocate() else { continue }
+            guard let frame = pool.allocateReserved() else { continue }
             bytes.withUnsafeBytes {
                 if let base = $0.baseAddress { (pool.address(frame) + 64).copyMemory(from: base, byteCount: $0.count) }
             }
