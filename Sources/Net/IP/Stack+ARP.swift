@@ -19,13 +19,19 @@ extension Stack {
         if packet.senderAddress.bits != 0 {
             learn(packet.senderAddress, Ethernet.raw(packet.senderHardware), forUs: forUs)
         }
+        if stray {
+            // News from another shard, which has counted the frame and answered it.
+            statistics.framesReceived &-= 1
+            pool.release(d.frame)
+            return
+        }
         switch packet.operation {
         case .request:
             statistics.arpRequestsReceived &+= 1
-            if forUs && !stray { sendARPReply(to: packet) }
+            if forUs { sendARPReply(to: packet) }
         case .reply: statistics.arpRepliesReceived &+= 1
         }
-        if configuration.strayHandling && !stray {
+        if configuration.strayHandling {
             pushStray(d)
         } else {
             pool.release(d.frame)

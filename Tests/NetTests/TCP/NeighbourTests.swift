@@ -201,5 +201,7 @@ import Testing
         u.stack.inputStray(burst, final: false, now: u.now)
         #expect(u.stack.strays.isEmpty && u.stack.transmitQueue.isEmpty)
         #expect(u.stack.neighbours.find(them) != nil)
+        // It is counted where it came in.
+        #expect(u.stack.statistics.framesReceived == 0 && u.stack.statistics.arpRequestsReceived == 0)
     }
 }
