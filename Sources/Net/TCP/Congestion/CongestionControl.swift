@@ -152,7 +152,9 @@ extension Stack {
     /// An ACK with ECE came (RFC 3168 6.1.2): a router marked something of the present window. The window is reduced, unless
     /// it was within the last round trip.
     func congestionEchoed(_ b: Block) {
-        guard b.pointee.sndMax != b.pointee.sndUna, !b.pointee.flags.contains(.fastRecovery) else { return }
+        guard b.pointee.sndMax != b.pointee.sndUna,
+            b.pointee.flags.isDisjoint(with: [.fastRecovery, .timeoutRecovery])
+        else { return }
         let s = takeSendState(b)
         if isReduced(b, s) { return }
         statistics.tcpEcnReductions &+= 1

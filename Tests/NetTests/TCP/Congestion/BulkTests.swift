@@ -28,13 +28,13 @@ import Testing
     private let most = 100e6 / 8 * 1_448 / 1_514
 
     /// 100 Mbit/s and 20 ms with a queue of half a round trip: a window that follows the path nearly fills it.
-    @Test(arguments: [(CongestionControl.cubic, 0.96), (.newReno, 0.93)])
+    @Test(arguments: [(CongestionControl.cubic, 0.94), (.newReno, 0.91)])
     func aPathIsFilled(_ policy: CongestionControl, _ least: Double) {
         let net = bottleneck(policy)
         net.rate = 100_000_000
         net.queueLimit = 85
         let bulk = BulkTransfer(net, bytes: 128 << 20)
-        bulk.run(for: .seconds(15))
+        bulk.run(for: .seconds(8))
         #expect(bulk.rate() > least * most, "\(report(bulk))")
         #expect(net.sender.stack.statistics.tcpTimeouts == 0)
         #expect(net.sender.stack.statistics.tcpRetransmissions == UInt64(net.dropped), "only the holes")
@@ -47,12 +47,12 @@ import Testing
         net.queueLimit = 1_000
         net.markAbove = 60
         let bulk = BulkTransfer(net, bytes: 128 << 20)
-        bulk.run(for: .seconds(15))
-        #expect(bulk.rate() > 0.96 * most, "\(report(bulk))")
+        bulk.run(for: .seconds(8))
+        #expect(bulk.rate() > 0.94 * most, "\(report(bulk))")
         #expect(net.marked > 0 && net.dropped == 0)
         #expect(net.longestQueue < 200)
         #expect(net.sender.stack.statistics.tcpRetransmissions == 0)
-        #expect(net.sender.stack.statistics.tcpEcnReductions > 3)
+        #expect(net.sender.stack.statistics.tcpEcnReductions > 1)
     }
 
     /// Loss by chance at 20 ms: segments a round trip, mean of five seeds. What a Reno window would have is 1.22 / sqrt(p):
@@ -86,13 +86,13 @@ import Testing
         #expect(net.sender.stack.statistics.tcpRetransmissions < 20)
     }
 
-    /// Jain's index of what two connections got in twenty seconds.
+    /// Jain's index of what two connections got in twelve seconds.
     @Test func twoShareAPath() {
         let net = bottleneck(receivers: 2)
         net.rate = 100_000_000
         net.queueLimit = 85
         let bulk = BulkTransfer(net, bytes: 256 << 20)
-        bulk.run(for: .seconds(20))
+        bulk.run(for: .seconds(12))
         let (a, b) = (Double(bulk.received[0]), Double(bulk.received[1]))
         #expect((a + b) * (a + b) / (2 * (a * a + b * b)) > 0.9, "\(a) \(b)")
     }

@@ -261,6 +261,19 @@ import Testing
         #expect(t.stack.statistics.tcpEcnReductions == 0)
     }
 
+    /// A timeout has reduced the window for what is in flight: an echo of it says nothing new.
+    @Test func anEchoAfterATimeoutIsNoSecondReduction() {
+        let t = capablePeer()
+        t.write(ramp(10 * 1460))
+        while t.next() != nil {}
+        t.wait(.milliseconds(250))
+        let threshold = block(t).pointee.ssthresh
+        #expect(block(t).pointee.cwnd == 1460)
+        t.send([.ack, .ece], seq: 1, ack: 1461)
+        #expect(t.stack.statistics.tcpEcnReductions == 0)
+        #expect(block(t).pointee.ssthresh == threshold)
+    }
+
     /// RFC 3168 6.1.2: CWR also after a reduction because of loss.
     @Test func aTimeoutIsToldByCWR() {
         let t = capablePeer()
