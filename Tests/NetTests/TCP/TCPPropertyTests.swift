@@ -23,7 +23,12 @@ import Testing
         for index in 0..<10 { run(seed: group * 10 + UInt64(index)) }
     }
 
-    private func run(seed: UInt64) {
+    /// The same with peers that do not know SACK.
+    @Test(arguments: 0..<8) func streamsArriveWholeWithoutSack(_ group: UInt64) {
+        for index in 0..<10 { run(seed: 1_000 + group * 10 + UInt64(index), sack: false) }
+    }
+
+    private func run(seed: UInt64, sack: Bool = true) {
         var entropy = Entropy(seed: seed)
         let pair = Pair(seed: seed, faults: Self.faults(seed), frames: 128 << entropy.next(below: 3)) {
             $0.receiveWindow = 4_096 << entropy.next(below: 6)
@@ -31,6 +36,7 @@ import Testing
             $0.timestamps = seed % 2 == 0
             $0.mtu = [576, 1_280, 1_500][entropy.next(below: 3)]
         }
+        if !sack { pair.wire.tamper = withoutSack }
         pair.b.stack.listen(port: 7)
         let there = RandomUser(message: ramp(entropy.next(below: 60_000), from: 3), seed: seed)
         let back = RandomUser(message: ramp(entropy.next(below: 60_000), from: 5), seed: seed + 1)
@@ -41,6 +47,7 @@ import Testing
         #expect(done, "seed \(seed): not done, \(there) \(back)")
         let whole = there.received == back.message && back.received == there.message
         #expect(whole, "seed \(seed)")
+        #expect(sack || pair.a.stack.statistics.tcpRackRetransmissions == 0)
         if !done || !whole { dump(pair) }
         if !whole {
             for (got, sent) in [(there.received, back.message), (back.received, there.message)] {
@@ -49,6 +56,27 @@ import Testing
             }
         }
         pair.expectClean()
+    }
+}
+
+/// SYNs lose their SACK-permitted option.
+func withoutSack(_ frame: inout [UInt8]) {
+    guard frame.count >= 54, frame[12] == 8, frame[13] == 0, frame[23] == 6, frame[47] & 2 != 0 else { return }
+    let end = min(frame.count, 34 + Int(frame[46] >> 4) * 4)
+    var index = 54
+    while index + 1 < end, frame[index] != 0 {
+        if frame[index] == 4 { frame.replaceSubrange(index..<index + 2, with: [1, 1]) }
+        index += frame[index] == 1 ? 1 : max(2, Int(frame[index + 1]))
+    }
+    let count = Int(frame[16]) << 8 + Int(frame[17]) - 20
+    guard count >= 20, 34 + count <= frame.count else { return }
+    frame.withUnsafeMutableBytes {
+        guard let p = $0.baseAddress else { return }
+        p.putRaw16(0, 34 + 16)
+        let raw = UnsafeRawPointer(p)
+        let pseudo = InternetChecksum.pseudoHeader(
+            raw.raw32(26), raw.raw32(30), protocol: IPProtocol.tcp, length: count)
+        p.putRaw16(InternetChecksum.finish(InternetChecksum.sum(p + 34, count, pseudo)), 34 + 16)
     }
 }
 

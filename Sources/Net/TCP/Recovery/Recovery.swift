@@ -14,7 +14,7 @@ extension Stack {
         beginUndo(b, s, for: b.pointee.sndUna)
         b.pointee.recover = b.pointee.sndMax
         let flight = b.pointee.sndMax - b.pointee.sndUna &- Int(s.pointee.sackedBytes) &+ sample.delivered
-        s.pointee.recoveryFlight = UInt32(max(1, flight))
+        s.pointee.recoveryFlight = UInt32(truncatingIfNeeded: max(1, flight))
         s.pointee.delivered = 0
         s.pointee.sentInRecovery = 0
         congestionEvent(b)

@@ -127,7 +127,7 @@ extension Stack {
             let flags = info.pointee.flags
             guard end <= ack else {
                 if flags & SendFlags.lost != 0, start < ack {
-                    s.pointee.lostBytes &-= UInt32(ack - SequenceNumber.later(start, una))
+                    s.pointee.lostBytes &-= UInt32(truncatingIfNeeded: ack - SequenceNumber.later(start, una))
                     // A part of it was sent, and that has arrived: the rest is new.
                     if ack == b.pointee.sndMax { info.pointee.flags &= ~SendFlags.lost }
                 }
@@ -141,7 +141,7 @@ extension Stack {
                 if flags & SendFlags.retransmitted != 0 { sample.isAmbiguous = true }
                 noteArrival(b, s, info, &sample)
                 if flags & SendFlags.lost != 0 {
-                    s.pointee.lostBytes &-= UInt32(end - SequenceNumber.later(start, una))
+                    s.pointee.lostBytes &-= UInt32(truncatingIfNeeded: end - SequenceNumber.later(start, una))
                 } else if flags & SendFlags.linked != 0 {
                     unlink(s, info)
                 }

@@ -46,6 +46,7 @@ extension Stack {
             frame = FrameID(truncatingIfNeeded: info.extra >> 32)
         }
         if count != scores.linkedFrames { return "scoreboard: \(count) frames in the list, \(scores) found" }
-        return previous == s.sentLast ? nil : "scoreboard: the last of the list is not \(s.sentLast)"
+        if previous != s.sentLast { return "scoreboard: the last of the list is not \(s.sentLast)" }
+        return violationOfHints(b, s)
     }
 }
