@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What a client does over a bad network, every byte verified; the last line of output is JSON.
 
-workload.py get|set|verify|store|requests|mixed|info [--host H] [--port P] [--size N] [--seed S] ...
+workload.py get|set|verify|store|requests|mixed|ping|info [--host H] [--port P] [--size N] [--seed S] ...
 
   store      puts the value of `--size` bytes (which `--seed` gives) under the key "bulk"
   get        reads it and compares; time from the request to its last byte
@@ -9,6 +9,7 @@ workload.py get|set|verify|store|requests|mixed|info [--host H] [--port P] [--si
   verify     reads it without a clock
   requests   `--connections` clients, each sends `--count` commands one after the other
   mixed      `--connections` clients, each sends `--count` pipelines of many commands and sizes
+  ping       one PING
   info       INFO's fields
 
 A connection on which nothing moves for `--stall` seconds is stuck.
@@ -209,6 +210,13 @@ def mixed(options):
     return many(options, work)
 
 
+def ping(options):
+    client = Client(options)
+    client.send(encode("PING"))
+    client.expect(b"+PONG", "PING")
+    return {"seconds": 0}
+
+
 def info(options):
     client = Client(options)
     client.send(encode("INFO", "everything"))
@@ -217,7 +225,7 @@ def info(options):
 
 
 WORKLOADS = {"get": get, "set": set_value, "store": set_value, "verify": verify, "requests": requests, "mixed": mixed,
-             "info": info}
+             "ping": ping, "info": info}
 
 
 def main():

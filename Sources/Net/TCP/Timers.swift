@@ -36,7 +36,7 @@ extension Stack {
     }
 
     @inline(never) private func restartRetransmissionExactly(_ b: Block) {
-        b.pointee.retransmitAt = now &+ timeoutWithinPatience(b)
+        b.pointee.retransmitAt = now &+ loneLossSpan(b, timeout: timeoutWithinPatience(b))
     }
 
     /// The window is closed and nothing is in flight: probe it in a while (RFC 9293 3.8.6.1).
@@ -110,7 +110,7 @@ extension Stack {
             reorderingTimerFired(b)
             return true
         }
-        if b.pointee.flags.contains(.probeTimer) {
+        if b.pointee.flags.contains(.probeTimer) || isLoneProbe(b) {
             probeTimerFired(b)
             return true
         }

@@ -17,6 +17,11 @@ struct CubicState: BitwiseCopyable {
     /// Farther from K the cube is taken as if it were here; far beyond the largest window.
     static let farthest = 1 << 20
 
+    /// Until anything was lost, the window grows by a twentieth each round trip at least, as Linux does it (not in RFC 9438):
+    /// HyStart++ may have ended slow start for round trips that were long by chance, and from W_max = cwnd the curve would
+    /// need many seconds to where the path is full.
+    static let untoldDivisor: UInt32 = 20
+
     /// False: the stage has not begun; the other fields mean nothing.
     var isRunning = false
     /// t: milliseconds of the stage during which the window was in use (RFC 9438 4.2, 5.8).
@@ -32,6 +37,9 @@ struct CubicState: BitwiseCopyable {
     /// cwnd_prior: the window at the last event, from which on W_est grows as fast as Reno's. Survives the stages.
     var prior: UInt32 = 0
 
+    /// No event has told of the path yet, or the timeout made it forgotten.
+    var isUntold = false
+
     /// A stage begins with a window of `cwnd` bytes; `wMax` is the window before the last event, 0 when there was none or it
     /// was a timeout (4.8). Both become the plateau then, as the RFC wants it (4.8, 4.10).
     mutating func begin(cwnd: UInt32, mss: UInt32, wMax: inout UInt32) {
@@ -39,6 +47,7 @@ struct CubicState: BitwiseCopyable {
         elapsed = 0
         owed = 0
         estimate = UInt64(cwnd) &<< Self.fraction
+        isUntold = wMax == 0
         // After idleness W_max is all that is known of the window before.
         if prior == 0 { prior = wMax }
         if cwnd >= wMax {
@@ -60,6 +69,11 @@ struct CubicState: BitwiseCopyable {
 
     /// New data was acknowledged: the window afterwards. `acked`, `cwnd` > 0 and `mss` in bytes, `roundTrip` in milliseconds.
     mutating func grown(cwnd: UInt32, acked: UInt32, mss: UInt32, roundTrip: UInt32) -> UInt32 {
+        let grown = grownByFormula(cwnd: cwnd, acked: acked, mss: mss, roundTrip: roundTrip)
+        return isUntold ? max(grown, cwnd &+ min(acked, cwnd) / Self.untoldDivisor) : grown
+    }
+
+    private mutating func grownByFormula(cwnd: UInt32, acked: UInt32, mss: UInt32, roundTrip: UInt32) -> UInt32 {
         let acked = UInt64(min(acked, 1 << 24))
         let window = UInt64(cwnd)
         // 4.3: alpha becomes 1 once the window of before is reached again.

@@ -29,9 +29,35 @@ extension Stack {
         }
     }
 
+    // MARK: a segment alone
+
+    /// The probe's delay for a lone segment, or the timeout if that is shorter. What a request and its reply are in has no
+    /// side block, and no flag that tells the one deadline from the other: `isLoneProbe` does. Only called when the timeout
+    /// is above its lower bound, below which no probe comes first.
+    func loneLossSpan(_ b: Block, timeout: Nanoseconds) -> Nanoseconds {
+        guard mayProbeAlone(b) else { return timeout }
+        return min(timeout, Nanoseconds(b.pointee.estimator.smoothed) &* 250 &+ Self.worstDelayedAck)
+    }
+
+    /// The timer of a lone segment fired before its timeout.
+    func isLoneProbe(_ b: Block) -> Bool {
+        guard mayProbeAlone(b), b.pointee.sndHead != .none else { return false }
+        let info = pool.info(b.pointee.sndHead)
+        return info.pointee.flags & SendFlags.sent != 0
+            && now &- info.pointee.stamp < b.pointee.estimator.timeout(floor: configuration.minimumRTO)
+    }
+
+    private func mayProbeAlone(_ b: Block) -> Bool {
+        b.pointee.send == nil && b.pointee.backoff == 0 && b.pointee.estimator.smoothed != 0
+            && b.pointee.flags.isDisjoint(with: [.finSent, .persisting]) && b.pointee.flags.contains(.sackPermitted)
+    }
+
+    // MARK: the probe
+
     /// Sends the next new segment, whatever the congestion window says, or else the last one again (RFC 8985 7.3).
     func probeTimerFired(_ b: Block) {
-        guard let s = b.pointee.send, b.pointee.sndMax != b.pointee.sndUna else { return restartLossTimer(b) }
+        guard b.pointee.sndMax != b.pointee.sndUna else { return restartLossTimer(b) }
+        let s = takeSendState(b)
         let fresh = b.pointee.sndUnsent
         var isSent = false
         if mayProbe(b, s), transmitQueue.room > 1 {

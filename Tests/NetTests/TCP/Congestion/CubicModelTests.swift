@@ -61,6 +61,20 @@ import Testing
         #expect(wMax == 50_000)
     }
 
+    /// Slow start ended without a loss: a twentieth a round trip until there is one, not a segment.
+    @Test func withoutAnyLossTheWindowDoublesInFifteenRounds() {
+        var state = CubicState()
+        var wMax: UInt32 = 0
+        state.begin(cwnd: 1_000 * mss, mss: mss, wMax: &wMax)
+        var cwnd = 1_000 * mss
+        for _ in 0..<15 { cwnd = round(&state, cwnd, roundTrip: 0) }
+        #expect(cwnd > 2_000 * mss && cwnd < 2_200 * mss)
+        cwnd = state.congested(cwnd: cwnd, mss: mss, wMax: &wMax)
+        state.begin(cwnd: cwnd, mss: mss, wMax: &wMax)
+        let after = round(&state, cwnd, roundTrip: 0)
+        #expect(after < cwnd + 2 * mss)
+    }
+
     /// RFC 9438 4.3: slope 9/17 of a segment a round trip below the old window, one segment above it.
     @Test func renoFriendlyGrowth() {
         var state = CubicState()

@@ -131,4 +131,38 @@ import Testing
         t.send(.ack, seq: 1, ack: 3_002)
         #expect(t.block.state == .finWait2)
     }
+
+    /// A reply alone, after round trips that scattered: the timeout is long, the probe is not, and it costs no window.
+    @Test func aLoneSegmentIsProbedBeforeALongTimeout() {
+        let t = Conversation.begin(text: 0)
+        for number in 0..<3 {
+            t.write(ramp(Conversation.size, from: number * Conversation.size))
+            t.expectSegments([number])
+            t.wait(.milliseconds(290))
+            t.ack(number + 1)
+        }
+        let timeout = t.block.estimator.timeout(floor: .milliseconds(200))
+        let probe = 2 * Nanoseconds(t.block.estimator.smoothed >> 3) * 1_000 + .milliseconds(200)
+        #expect(probe + .milliseconds(50) < timeout)
+        #expect(t.block.send == nil)
+        t.write(ramp(Conversation.size, from: 3_000))
+        t.expectSegments([3])
+        #expect(t.block.send == nil)
+        t.wait(probe - .milliseconds(5))
+        t.expectSegments([])
+        t.wait(.milliseconds(10))
+        t.expectSegments([3])
+        #expect(t.stack.statistics.tcpTailProbes == 1)
+        #expect(t.stack.statistics.tcpTimeouts == 0)
+        #expect(t.block.ssthresh == .max)
+        // One probe, then the timeout, counted from the probe.
+        t.wait(timeout - .milliseconds(20))
+        t.expectSegments([])
+        t.wait(.milliseconds(40))
+        t.expectSegments([3])
+        #expect(t.stack.statistics.tcpTimeouts == 1)
+        t.ack(4)
+        #expect(t.block.send == nil)
+        #expect(t.pool.freeCount == t.pool.count)
+    }
 }
