@@ -38,12 +38,16 @@ struct Simulate: ParsableCommand {
     var measure: String?
     @Option(help: "The measurement has two shards, and every frame comes to the other one's queue (or not: false).")
     var moved: Bool?
+    @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
+    var connections: Int?
+    @Flag(help: "With --connections: nothing but the opens, for counting instructions.")
+    var opensOnly = false
     @Option(help: "Requests of the measurement.")
     var requests = 10000
 
     func validate() throws {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
-            pipeline >= 1, requests >= 1
+            pipeline >= 1, requests >= 1, connections.map({ (1...10_000_000).contains($0) }) ?? true
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
@@ -54,6 +58,10 @@ struct Simulate: ParsableCommand {
     }
 
     func run() throws {
+        if let connections {
+            let report = ConnectionScale.run(connections: connections, opensOnly: opensOnly)
+            return opensOnly ? print("\(connections) opens") : try printScale(report)
+        }
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
             let turns = Measurement.run(
                 command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved)

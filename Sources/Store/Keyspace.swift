@@ -85,6 +85,9 @@ public struct Keyspace: BitwiseCopyable, @unchecked Sendable {
         return removed
     }
 
+    /// Whether `expireDue` would go on at once: its budget was used up, or the wheel's.
+    public func isExpiryDue(monotonic: Nanoseconds) -> Bool { !state.pointee.wheel.isQuiet(now: monotonic) }
+
     /// Moves buckets of growing or shrinking tables and frees what `removeAll` left, about `budget` buckets. True while
     /// work is left. One load when there is none.
     @discardableResult

@@ -217,8 +217,7 @@ import Testing
         for shard in s.server.shards {
             var walk = shard.state.sessions.first
             while let session = walk {
-                session.state.pointee.flags.insert(.closeNow)
-                shard.state.pendingClose.append(session.id)
+                shard.state.closeSoon(session)
                 walk = shard.state.sessions.next(after: session)
             }
         }

@@ -34,7 +34,8 @@ import suites.values
 
 # Those that run against every configuration, and those that need one only.
 EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values, suites.network.Network,
-              suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn, suites.lifecycle.Idle,
+              suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn,
+              suites.lifecycle.SlowReaders, suites.lifecycle.Idle,
               suites.statistics.Statistics]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
               suites.queues.Queues, suites.synflood.SynFlood]

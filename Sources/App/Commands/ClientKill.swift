@@ -87,8 +87,7 @@ func clientKillPart(_ c: inout CommandContext) {
             if session.id == c.clientID {
                 session.state.pointee.flags.insert(.closeAfterReply)
             } else {
-                session.state.pointee.flags.insert(.closeNow)
-                c.shard.pendingClose.append(session.id)
+                c.shard.closeSoon(session)
             }
         }
         walk = c.shard.sessions.next(after: session)

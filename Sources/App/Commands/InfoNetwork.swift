@@ -22,6 +22,10 @@ struct NetworkReport: BitwiseCopyable {
     var connections: UInt64 = 0
     var connectionsInTimeWait: UInt64 = 0
     var kernelConnections: UInt64 = 0
+    /// Memory outside of malloc's: what waits outside of frames, mostly output that clients have not taken, and the slots of
+    /// the connection tables.
+    var waitingBytes: UInt64 = 0
+    var tableBytes: UInt64 = 0
     /// Requests to other shards under way.
     var remoteRequests: UInt64 = 0
 
@@ -35,6 +39,8 @@ struct NetworkReport: BitwiseCopyable {
         frames &+= other.frames
         framesFree &+= other.framesFree
         framesLowestFree &+= other.framesLowestFree
+        waitingBytes &+= other.waitingBytes
+        tableBytes &+= other.tableBytes
         connections &+= other.connections
         connectionsInTimeWait &+= other.connectionsInTimeWait
         kernelConnections &+= other.kernelConnections

@@ -90,7 +90,8 @@ struct InfoText {
     }
 
     private var memory: [Line] {
-        let heap = ProcessFacts.heapBytes
+        let waiting = Int(total.network.waitingBytes)
+        let heap = ProcessFacts.heapBytes + waiting + Int(total.network.tableBytes)
         let resident = ProcessFacts.residentBytes
         let physical = ProcessFacts.physicalBytes
         let limit = shard.config.maxMemory
@@ -98,6 +99,7 @@ struct InfoText {
             ("used_memory", "\(heap)"), ("used_memory_human", humanBytes(heap)),
             ("used_memory_rss", "\(resident)"), ("used_memory_rss_human", humanBytes(resident)),
             ("used_memory_dataset", "\(total.keyMemory)"),
+            ("used_memory_waiting", "\(waiting)"),
             ("used_memory_frames", "\((total.network.frames - total.network.framesFree) * 2048)"),
             ("total_system_memory", "\(physical)"), ("total_system_memory_human", humanBytes(physical)),
             ("maxmemory", "\(limit)"), ("maxmemory_human", humanBytes(limit)),

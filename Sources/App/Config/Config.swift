@@ -25,6 +25,9 @@ public final class Config: Sendable {
         /// A client silent for so long is closed; 0 never.
         public var idleTimeout: Nanoseconds
         public var output: OutputLimits
+        /// Unsent bytes of a client from which on somebody has to look at it: the least of the limits, and with a timeout
+        /// no more than 64 KiB, since a client that reads is not idle. 0: nobody has to.
+        public var outputMark: Int
         /// Over all shards together.
         public var maxClients: Int
         /// How long a shard without work looks again before it sleeps.
@@ -49,7 +52,8 @@ public final class Config: Sendable {
         guard case .outputLimits(let output)? = values[.clientOutputBufferLimit] else { fatalError("no limits") }
         limits = Limits(
             queryBuffer: number(.clientQueryBufferLimit), protoMaxBulkLength: number(.protoMaxBulkLength),
-            idleTimeout: .seconds(Int64(number(.timeout))), output: output, maxClients: number(.maxclients),
+            idleTimeout: .seconds(Int64(number(.timeout))), output: output,
+            outputMark: output.normal.mark(idleTimeout: number(.timeout)), maxClients: number(.maxclients),
             idleSpin: .microseconds(Int64(number(.idleSpin))), tcpKeepalive: .seconds(Int64(number(.tcpKeepalive))),
             databases: number(.databases), requiresPassword: values[.requirepass] != .text(""))
     }

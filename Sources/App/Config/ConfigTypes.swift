@@ -48,6 +48,11 @@ public struct OutputLimit: Equatable, Sendable, BitwiseCopyable {
     public var soft: Int
     public var softSeconds: Int
 
+    /// See `Config.Limits.outputMark`.
+    func mark(idleTimeout: Int) -> Int {
+        [hard, soft, idleTimeout > 0 ? 64 << 10 : 0].filter { $0 > 0 }.min() ?? 0
+    }
+
     static let none = OutputLimit(hard: 0, soft: 0, softSeconds: 0)
 }
 

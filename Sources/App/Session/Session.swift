@@ -29,11 +29,10 @@ struct Session: BitwiseCopyable, Equatable {
 /// Plain memory, so that a slab can hold it. What only some clients have is in `extras`. At most 128 bytes: an idle
 /// client costs this and its connection's control block.
 struct SessionState: BitwiseCopyable {
+    /// In one of the lists of the shard's `SessionTable`, always. First, so that the links' address is the session's.
+    var links = SessionLinks()
     /// Unique in the server's life, ascending on each shard.
     var id: UInt64
-    /// Neighbours in the shard's list of live sessions (`SessionTable`); nil at its ends.
-    var next: UnsafeMutablePointer<SessionState>?
-    var previous: UnsafeMutablePointer<SessionState>?
     /// Name and library of the client; nil until it tells one.
     var extras: UnsafeMutablePointer<ClientExtras>?
     /// Monotonic. `createdAt <= lastInteraction`.
@@ -57,10 +56,12 @@ struct SessionState: BitwiseCopyable {
     var database: UInt16
     /// The protocol error that is replied once nothing is under way; then the stream is ended.
     var refusal: ProtocolError?
-    /// The low bits of the output not yet taken at the last look, to see whether the client reads (`SessionPump.cron`).
+    /// The low bits of the output not yet taken at the last look, to see whether the client reads (`noteProgress`).
     var backlogSeen: UInt32 = 0
     /// Since when the output is beyond the soft limit, in tenths of a second of the monotonic clock; 0: it is not.
     var softSince: UInt32 = 0
+    /// Its place in the pump's `watched`; meaningful with that flag.
+    var watchedIndex: UInt32 = 0
     /// The last command's or subcommand's `CommandEntry.number`; `noCommand` before the first.
     var lastCommand: Int16
     /// 2 or 3; changed by HELLO and RESET.
@@ -103,7 +104,7 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     static let noTouch = SessionFlags(rawValue: 32)
     /// Logged in as the default user, or no password is required since the client connected.
     static let authenticated = SessionFlags(rawValue: 64)
-    /// CLIENT KILL: no more commands, no more replies; the session waits in its shard's `pendingClose`.
+    /// CLIENT KILL, an output limit: no more commands, no more replies; the session is in its shard's `pendingClose`, once.
     static let closeNow = SessionFlags(rawValue: 128)
     /// The stream is gone; the memory waits for requests under way, or for its turn in a queue.
     static let left = SessionFlags(rawValue: 256)
@@ -117,6 +118,9 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     /// Not among those that `maxclients` counts: it was refused because of that.
     static let refused = SessionFlags(rawValue: 4096)
 
+    /// In the pump's list of sessions to look at every now and then.
+    static let watched = SessionFlags(rawValue: 8192)
+
     /// No further command is executed.
     static let ending: SessionFlags = [.closeAfterReply, .closeNow]
     /// The stream is ended when nothing is under way.
@@ -127,6 +131,6 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     /// What RESET keeps.
     static let survivingReset: SessionFlags = [
         .closeAfterReply, .closeNow, .authenticated, .left, .queued, .shutDown, .endOfStream,
-        .refused,
+        .refused, .watched,
     ]
 }

@@ -18,6 +18,11 @@ final class SessionPump {
     private var resumable: [Session] = []
     /// Those of `resumable` that `resume` is at; empty otherwise. Kept for its capacity.
     private var resuming: [Session] = []
+    /// Sessions with the flag `watched`, none of which has left, in no order; and which of them `lookAtWatched` looks at next.
+    var watched: [Session] = []
+    var watchedNext = 0
+    /// The directive `timeout` when all sessions were last put into the list that fits it.
+    var sweptTimeout: Nanoseconds = 0
     /// While a parked command is tried again: the request that holds it. Who makes use of it takes it.
     var retried: UnsafeMutablePointer<RemoteRequest>?
 
@@ -92,6 +97,7 @@ final class SessionPump {
         let session = shard.sessions.add(
             remote: remote, local: local, authenticated: !shard.limits.requiresPassword, now: shard.monotonic)
         session.state.pointee.stream = stream
+        if sweptTimeout > 0 { shard.sessions.lookAgain(session, at: shard.monotonic + sweptTimeout) }
         if shard.mesh.clientOpened() > shard.limits.maxClients {
             // Its place is free for others although it may take its time to go.
             shard.mesh.clientClosed()
@@ -196,6 +202,7 @@ final class SessionPump {
         else { return }
         if let refusal = state.pointee.refusal, !session.dropsReplies { write(session) { refusal.write(to: &$0) } }
         state.pointee.flags.insert(.shutDown)
+        watch(session)
         streams.shutdown(state.pointee.stream)
     }
 
@@ -206,10 +213,11 @@ final class SessionPump {
         streams.abort(stream)
     }
 
-    /// The session's stream is gone. Its memory stays while requests under way or a queue refer to it.
+    /// The session's stream is gone. Its memory stays while requests under way or a list refer to it.
     private func leave(_ session: Session) {
         let state = session.state
         state.pointee.stream = .none
+        unwatch(session)
         state.pointee.reader.discard(scratch)
         if let parked = state.pointee.parked {
             shard.requests.free(parked)
@@ -223,10 +231,10 @@ final class SessionPump {
         removeIfFree(session)
     }
 
-    private func removeIfFree(_ session: Session) {
+    func removeIfFree(_ session: Session) {
         let state = session.state
         guard state.pointee.flags.contains(.left), state.pointee.outstanding == 0,
-            !state.pointee.flags.contains(.queued)
+            state.pointee.flags.isDisjoint(with: [.queued, .closeNow])
         else { return }
         shard.departed -= 1
         shard.sessions.remove(session)
@@ -234,17 +242,17 @@ final class SessionPump {
 
     @inline(__always)
     func checkBacklog(_ session: Session) {
-        let limit = shard.limits.output.normal.hard
-        guard limit > 0, streams.backlog(session.state.pointee.stream) > limit else { return }
-        condemn(session)
+        let mark = shard.limits.outputMark
+        guard mark > 0, streams.backlog(session.state.pointee.stream) > mark else { return }
+        isBeyondLimit(session)
     }
 
     @inline(never)
-    private func condemn(_ session: Session) {
-        guard !session.state.pointee.flags.contains(.closeNow) else { return }
-        shard.statistics.outputLimitCloses &+= 1
-        session.state.pointee.flags.insert(.closeNow)
-        shard.pendingClose.append(session.id)
+    private func isBeyondLimit(_ session: Session) {
+        let limit = shard.limits.output.normal
+        let backlog = streams.backlog(session.state.pointee.stream)
+        if limit.hard > 0 && backlog > limit.hard { condemn(session) }
+        watch(session)
     }
 
     /// Orderly end of all streams, when the server stops.
@@ -332,67 +340,5 @@ final class SessionPump {
         }
         resuming.removeAll(keepingCapacity: true)
         return true
-    }
-
-    // MARK: now and then
-
-    /// Every 100 ms: clients that said nothing for too long, ends that the peer does not confirm, kills.
-    func cron() {
-        closePending()
-        shard.statistics.rate.sample(commands: shard.statistics.commandsProcessed, now: shard.monotonic)
-        let timeout = shard.limits.idleTimeout
-        let soft = shard.limits.output.normal.soft
-        var walk = shard.sessions.first
-        while let session = walk {
-            walk = shard.sessions.next(after: session)
-            let flags = session.state.pointee.flags
-            if flags.contains(.left) { continue }
-            // Most often nobody asks for this, and the connections' memory is not touched.
-            guard timeout > 0 || soft > 0 || flags.contains(.shutDown) else { continue }
-            let backlog = streams.backlog(session.state.pointee.stream)
-            noteProgress(session, backlog)
-            let idle = shard.monotonic - session.state.pointee.lastInteraction
-            let isOver = flags.contains(.shutDown) && backlog == 0 && idle > .seconds(10)
-            if isOver || (timeout > 0 && idle > timeout) {
-                abort(session)
-            } else if soft > 0 {
-                checkSoftLimit(session, backlog)
-            }
-        }
-        closePending()
-    }
-
-    /// A client that takes its output is not idle.
-    private func noteProgress(_ session: Session, _ backlog: Int) {
-        let seen = UInt32(truncatingIfNeeded: backlog)
-        guard seen != session.state.pointee.backlogSeen else { return }
-        session.state.pointee.backlogSeen = seen
-        session.state.pointee.lastInteraction = shard.monotonic
-    }
-
-    /// Beyond the soft limit for its number of seconds without a break.
-    private func checkSoftLimit(_ session: Session, _ backlog: Int) {
-        let limit = shard.limits.output.normal
-        let tenths = UInt32(truncatingIfNeeded: shard.monotonic / .milliseconds(100))
-        if backlog <= limit.soft {
-            session.state.pointee.softSince = 0
-        } else if session.state.pointee.softSince == 0 {
-            session.state.pointee.softSince = max(1, tenths)
-        } else if Int(tenths &- session.state.pointee.softSince) > limit.softSeconds * 10 {
-            condemn(session)
-        }
-    }
-
-    /// Sessions that CLIENT KILL or an output limit has condemned. One walk: there may be many, and by their ids each
-    /// would need its own.
-    func closePending() {
-        guard !shard.pendingClose.isEmpty else { return }
-        shard.pendingClose.removeAll(keepingCapacity: true)
-        var walk = shard.sessions.first
-        while let session = walk {
-            walk = shard.sessions.next(after: session)
-            let flags = session.state.pointee.flags
-            if flags.contains(.closeNow) && !flags.contains(.left) { abort(session) }
-        }
     }
 }

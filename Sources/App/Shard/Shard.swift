@@ -42,6 +42,8 @@ final class Shard<L: Link, C: Clock> {
     private var nextMillisecond: Nanoseconds = 0
     /// A millisecond has begun since the timers were looked at, or they had more to do than one turn's budget.
     private var timersAreDue = true
+    /// More sessions are to be looked at for the directive `timeout` than one turn does.
+    private var moreIdle = false
     /// When a turn last found something to do.
     private var lastWork: Nanoseconds = 0
 
@@ -132,12 +134,18 @@ final class Shard<L: Link, C: Clock> {
     @inline(__always) private func timers() -> Bool { timersAreDue && runTimers() }
 
     private func runTimers() -> Bool {
+        var more = false
         if let stack {
-            stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
+            more = stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
             if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveStack() }
         }
-        timersAreDue = state.tendKeys()
-        if state.monotonic >= nextCron { cron() }
+        if state.monotonic >= nextCron {
+            cron()
+            moreIdle = pump.sweepIdle()
+        } else if moreIdle {
+            moreIdle = pump.sweepIdle()
+        }
+        timersAreDue = state.tendKeys() || more || moreIdle
         return timersAreDue
     }
 

@@ -44,9 +44,9 @@ final class ShardState {
     /// There is no core without a shard: clients on this machine need the idle time of ours.
     var sharesCore = false
     var statistics = ShardStatistics()
-    /// Ids of sessions that are to be closed at the next opportunity (CLIENT KILL, output limit); each has the flag
-    /// `closeNow`.
-    var pendingClose: [UInt64] = []
+    /// Sessions that are to be closed at the next opportunity (CLIENT KILL, output limit); each has the flag `closeNow`,
+    /// which keeps its memory.
+    var pendingClose: [Session] = []
     /// Sessions in `sessions` that are no clients any more: left, or refused.
     var departed = 0
 
@@ -72,6 +72,7 @@ final class ShardState {
         limits = config.limits
         scratch = RequestScratch(maximumBulkLength: limits.protoMaxBulkLength, maximumBuffered: limits.queryBuffer)
         streams.kernel?.keepalive = config.tcpKeepalive
+        streams.stack?.setConnectionBound(clients: limits.maxClients)
     }
 
     /// A shard without streams and peers' threads, for tests of commands.
@@ -103,6 +104,7 @@ final class ShardState {
         scratch.state.pointee.maximumBuffered = limits.queryBuffer
         streams.kernel?.keepalive = config.tcpKeepalive
         streams.stack?.setKeepalive(limits.tcpKeepalive)
+        streams.stack?.setConnectionBound(clients: limits.maxClients)
     }
 
     /// Keys whose deadline has passed, tables that grow or shrink, and what FLUSHALL left to be freed, in small budgets.
@@ -111,11 +113,16 @@ final class ShardState {
         let budget = 64
         let expired = keyspace.expireDue(unixMilliseconds: unixMilliseconds, monotonic: monotonic, budget: budget)
         let more = keyspace.incrementalWork(budget: 256)
-        return more || expired == budget
+        return more || expired == budget || keyspace.isExpiryDue(monotonic: monotonic)
     }
 
     @inline(__always)
     func database(_ index: UInt16) -> Database { index == 0 ? firstDatabase : keyspace.database(Int(index)) }
+
+    func closeSoon(_ session: Session) {
+        session.state.pointee.flags.insert(.closeNow)
+        pendingClose.append(session)
+    }
 
     // MARK: executing
 
@@ -155,6 +162,8 @@ extension ShardState {
             report.frames = UInt64(stack.pool.count)
             report.framesFree = UInt64(stack.pool.freeCount)
             report.framesLowestFree = UInt64(stack.pool.lowestFree)
+            report.waitingBytes = UInt64(stack.chunks.footprint)
+            report.tableBytes = UInt64(stack.tableBytes)
             report.connections = UInt64(stack.liveConnections)
             report.connectionsInTimeWait = UInt64(stack.controlBlocks - stack.liveConnections)
             report.bytesReceived = stack.statistics.tcpBytesReceived
@@ -162,6 +171,7 @@ extension ShardState {
         }
         if let kernel = streams.kernel {
             report.kernel = CounterBlock(kernel.statistics)
+            report.waitingBytes &+= UInt64(kernel.chunks.footprint)
             report.kernelConnections = UInt64(kernel.liveConnections)
             report.bytesReceived &+= kernel.statistics.receivedBytes
             report.bytesSent &+= kernel.statistics.sentBytes

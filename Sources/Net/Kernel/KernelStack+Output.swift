@@ -14,7 +14,8 @@ extension KernelStack {
         if let tail = block.pointee.lastChunk, tail.pointee.end < OutputChunk.capacity {
             return OutputSpan(cursor: tail.bytes + tail.pointee.end, limit: tail.bytes + OutputChunk.capacity)
         }
-        let chunk = chunks.allocate()
+        let chunk = chunks.allocate().bindMemory(to: OutputChunk.self, capacity: 1)
+        chunk.initialize(to: OutputChunk(next: nil, start: 0, end: 0))
         if let tail = block.pointee.lastChunk { tail.pointee.next = chunk } else { block.pointee.firstChunk = chunk }
         block.pointee.lastChunk = chunk
         // Even if nothing is committed: `output` takes the chunk back.

@@ -57,7 +57,7 @@ public final class KernelStack {
     var ready = BlockList(\KernelBlock.readyLinks)
     var touched = BlockList(\KernelBlock.touchedLinks)
     var lingering = BlockList(\KernelBlock.lingerLinks)
-    var chunks = OutputChunkPool()
+    public let chunks = ChunkPool()
     /// `readSize` bytes, shared by all connections.
     let readBuffer: UnsafeMutableRawPointer
     /// The connection whose unread bytes are in `readBuffer`, if any.
@@ -85,6 +85,7 @@ public final class KernelStack {
         readBuffer.deallocate()
         epollEvents.deallocate()
         slab.deallocate()
+        chunks.deallocate()
     }
 
     /// Closes the listeners and every connection, without events. Nothing else may be called afterwards.

@@ -99,6 +99,8 @@ extension Stack {
     private func violationOfSideBlocks(_ blocks: [Block]) -> String? {
         let senders = blocks.count { $0.pointee.send != nil }
         if sendStates.liveCount != senders { return "side blocks: \(sendStates.liveCount), \(senders) have an owner" }
+        let chunksHeld = blocks.reduce(0) { $0 + $1.pointee.sndChunks.chunkCount + $1.pointee.rcvChunks.chunkCount }
+        if chunks.inUse != chunksHeld { return "chunks: \(chunks.inUse) in use, \(chunksHeld) have an owner" }
         let receivers = blocks.compactMap { $0.pointee.receive }
         if tuning.states.liveCount != receivers.count {
             return "receive states: \(tuning.states.liveCount), \(receivers.count) have an owner"

@@ -21,7 +21,7 @@ public final class Stack {
     /// With `strayHandling`: frames of flows this stack does not know, and ARP frames after they were handled. The
     /// caller owns the reference, copies the frame into other shards' pools for their `inputStray`, and releases it.
     public let strays: FrameQueue
-    public private(set) var configuration: Configuration
+    public internal(set) var configuration: Configuration
     public let pool: FramePool
     public internal(set) var statistics = StackStatistics()
 
@@ -48,6 +48,8 @@ public final class Stack {
     var neighbours: NeighbourCache
     var table: ConnectionTable
     let blocks: Slab<ControlBlock>
+    /// For bytes that wait outside of frames.
+    public let chunks = ChunkPool()
     let sendStates: Slab<SendState>
     var ports: PortSet
     var isn: SequenceGenerator
@@ -111,7 +113,7 @@ public final class Stack {
         wheel = TimingWheel(now: now)
         neighbours = NeighbourCache(entropy: &entropy)
         table = ConnectionTable(entropy: &entropy)
-        blocks = Slab(objectsPerChunk: 64)
+        blocks = Slab(objectsPerChunk: 128)
         sendStates = Slab(objectsPerChunk: 16)
         fragmentTimer = .allocate(capacity: 1)
         fragmentTimer.initialize(to: TimerNode(context: Self.fragmentContext))
@@ -133,12 +135,16 @@ public final class Stack {
         transmitQueue.deallocate()
         strays.deallocate()
         blocks.deallocate()
+        chunks.deallocate()
         sendStates.deallocate()
         tuning.states.deallocate()
         narrowPaths.deallocate()
         fragmentTimer.deallocate()
         scratch.deallocate()
     }
+
+    /// Slots of the connection table; a step of some 10 microseconds.
+    private static let movedPerMillisecond = 256
 
     /// For connections that are established from now on, and those that have it already. 0 turns it off.
     public func setKeepalive(_ keepalive: Nanoseconds) { configuration.keepalive = keepalive }
@@ -152,6 +158,7 @@ public final class Stack {
         let milliseconds = now / 1_000_000
         nowMilliseconds = UInt32(truncatingIfNeeded: milliseconds)
         nextMillisecond = (milliseconds + 1) * 1_000_000
+        table.tend(slots: Self.movedPerMillisecond)
     }
 
     /// Takes over every frame in the burst; the queue is empty afterwards.

@@ -105,7 +105,7 @@ extension Stack {
             last = current
             chunk = c.next
         }
-        if last != chunks.tail { return "\(name): the tail is not the last chunk" }
+        if last != chunks.head?.pointee.tail { return "\(name): the tail is not the last chunk" }
         return bytes == chunks.count ? nil : "\(name): counts \(chunks.count) in chunks, \(bytes) there"
     }
 

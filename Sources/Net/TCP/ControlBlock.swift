@@ -67,6 +67,8 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let notCapable = ControlFlags(rawValue: 1 << 24)
     /// The next segment tells the receiver's round trip by its echo: it takes the long way.
     static let measuresRoundTrip = ControlFlags(rawValue: 1 << 28)
+    /// The user let go of a connection that goes on: in place of its context is `orphanUntil`. Only with `released`.
+    static let orphaned = ControlFlags(rawValue: 1 << 31)
 
     /// Whatever closes the short way of Prediction.swift.
     @inline(__always) static var unpredicted: ControlFlags {
@@ -176,18 +178,16 @@ struct ControlBlock {
     var delayedAckAt: Nanoseconds = .max
     /// When the last segment came: for keepalive and PAWS.
     var lastReceived: Nanoseconds = 0
-    /// Released by the user: the instant at which patience ends.
-    var orphanUntil: Nanoseconds = .max
     var estimator = RoundTripEstimator()
 
     // MARK: addressing
     /// What is equal in all segments of the same length, made for that of the last one (`makeHeader`): bytes of TCP header
     /// and text, 0 before the first; the IPv4 header's first 16 bytes; and the sum of the TCP pseudo-header and, with
     /// timestamps, of their option's kind and length.
-    var headerCount = 0
+    var headerCount: UInt32 = 0
+    var headerSum: UInt64 = 0
     var headerWord0: UInt64 = 0
     var headerWord1: UInt64 = 0
-    var headerSum: UInt64 = 0
     /// Next hop's hardware address as `Ethernet.raw`, valid while `nextHopGeneration` is the cache's generation.
     var nextHopRaw: UInt64 = 0
     var nextHopGeneration: UInt32 = 0
@@ -215,7 +215,7 @@ struct ControlBlock {
     /// Neighbours in the half-open or the TIME-WAIT list, whichever the state says.
     var agePrevious: Block?
     var ageNext: Block?
-    /// The user's.
+    /// The user's; or, with `orphaned`, `orphanUntil`.
     @usableFromInline var context: UnsafeMutableRawPointer?
 }
 
@@ -223,6 +223,19 @@ extension ControlBlock {
     /// Octets sent and not acknowledged (SYN and FIN included).
     @inline(__always) var flight: Int { sndMax - sndUna }
     @inline(__always) var sndNxt: SequenceNumber { sndMax }
+    /// Released by the user (`free`): the instant at which patience ends; .max before, and without end.
+    var orphanUntil: Nanoseconds {
+        get { flags.contains(.orphaned) ? Nanoseconds(Int(bitPattern: context)) : .max }
+        set {
+            if newValue != .max {
+                flags.formUnion(.orphaned)
+                context = UnsafeMutableRawPointer(bitPattern: Int(newValue))
+            } else if flags.contains(.orphaned) {
+                flags.subtract(.orphaned)
+                context = nil
+            }
+        }
+    }
     /// What the peer may still send.
     @inline(__always) var rcvWindow: Int { rcvEdge - rcvNxt }
     /// Bytes committed and not acknowledged.

@@ -41,8 +41,8 @@ extension Stack {
         guard p.raw16(Self.tcp + 12) & 0xF7FF == offsetAndFlags, count >= 0, isSumRight(p, total) else { return nil }
         // A block has a valid source address: it was checked when the block was made.
         let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
-        guard let b = table.find(key), b.pointee.state == .established, options == Int(b.pointee.optionsLength)
-        else { return nil }
+        let b = table.findPresent(key)
+        guard b.pointee.state == .established, options == Int(b.pointee.optionsLength) else { return nil }
         return (b, count)
     }
 

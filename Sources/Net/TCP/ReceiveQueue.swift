@@ -37,7 +37,7 @@ extension Stack {
         // Whoever reads slowly may hold as many frames as are free besides: many of them share the pool, and none takes
         // what others need.
         if b.pointee.rcvChunks.head != nil || pool.freeCount < scarceFrames &+ Int(b.pointee.rcvFrames) {
-            b.pointee.rcvChunks.append(text, count)
+            b.pointee.rcvChunks.append(text, count, chunks)
             pool.release(frame)
             return
         }
@@ -102,7 +102,7 @@ extension Stack {
                 info.pointee.count = UInt16(truncatingIfNeeded: left)
             }
         } else {
-            b.pointee.rcvChunks.consume(n)
+            b.pointee.rcvChunks.consume(n, chunks)
         }
         b.pointee.rcvBytes &-= UInt32(truncatingIfNeeded: n)
         if !b.pointee.flags.contains(.inTouched), isWindowUpdateDue(b) { touch(b) }
@@ -113,7 +113,7 @@ extension Stack {
         releaseChain(b.pointee.rcvHead)
         b.pointee.rcvHead = .none
         b.pointee.rcvFrames = 0
-        b.pointee.rcvChunks.removeAll()
+        b.pointee.rcvChunks.removeAll(chunks)
         b.pointee.rcvBytes = 0
     }
 

@@ -68,7 +68,7 @@ extension Stack {
         let offset = UInt32(truncatingIfNeeded: (TCPSegment.minimumHeader &+ options) &<< 2)
         let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(advertiseWindow(b).bigEndian) &<< 16
         let word1 = UInt64(b.pointee.rcvNxt.raw.bigEndian) | UInt64(third) &<< 32
-        if length != b.pointee.headerCount { makeHeader(b, count: length) }
+        if UInt32(truncatingIfNeeded: length) != b.pointee.headerCount { makeHeader(b, count: length) }
         var word3: UInt64 = 0
         tcp.putRaw64(word0, 0)
         tcp.putRaw64(word1, 8)
@@ -96,7 +96,7 @@ extension Stack {
         let header = IPv4Header.words(
             protocol: IPProtocol.tcp, sourceRaw: addressRaw, destinationRaw: remote, payload: count,
             typeOfService: typeOfService(b, count: count))
-        b.pointee.headerCount = count
+        b.pointee.headerCount = UInt32(truncatingIfNeeded: count)
         b.pointee.headerWord0 = header.0
         b.pointee.headerWord1 = header.1
         b.pointee.headerSum =

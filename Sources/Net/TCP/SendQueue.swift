@@ -97,7 +97,7 @@ extension Stack {
     @inline(never) private func commitElsewhere(_ b: Block, _ cursor: UnsafeMutableRawPointer) {
         if b.pointee.flags.contains(.finQueued) || b.pointee.flags.contains(.dead) { return }
         if b.pointee.sndChunks.head != nil {
-            b.pointee.sndChunks.commit(cursor)
+            b.pointee.sndChunks.commit(cursor, chunks)
             noteBacklog(b)
             return
         }
@@ -115,7 +115,7 @@ extension Stack {
         if b.pointee.flags.contains(.finQueued) || b.pointee.flags.contains(.dead) {
             return OutputSpan(cursor: scratch, limit: scratch + Self.scratchSize)
         }
-        return b.pointee.sndChunks.span()
+        return b.pointee.sndChunks.span(chunks)
     }
 
     /// A connection without any frame may always take one, so that everybody makes progress. Beyond `sendFrames` it gets
@@ -185,7 +185,7 @@ extension Stack {
             let piece = b.pointee.sndChunks.first
             let n = min(piece.count, limit &- moved)
             (target + moved).copyMemory(from: piece.base, byteCount: n)
-            b.pointee.sndChunks.consume(n)
+            b.pointee.sndChunks.consume(n, chunks)
             moved &+= n
         }
         return moved
@@ -219,6 +219,6 @@ extension Stack {
         b.pointee.sndUnsent = .none
         b.pointee.openFrame = .none
         b.pointee.sndFrames = 0
-        b.pointee.sndChunks.removeAll()
+        b.pointee.sndChunks.removeAll(chunks)
     }
 }

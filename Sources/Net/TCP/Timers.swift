@@ -46,14 +46,23 @@ extension Stack {
         startRetransmission(b)
     }
 
+    /// Timers that one call fires at most: many connections that were opened together are asked together whether they
+    /// still live.
+    private static let timersPerCall = 256
+
     /// Fires what is due: retransmissions, delayed ACKs, probes, TIME-WAIT, ARP. What has to be sent leaves at `output`.
-    public func advanceTimers(now: Nanoseconds) {
+    /// Returns whether more is due than one call does.
+    @discardableResult public func advanceTimers(now: Nanoseconds) -> Bool {
         begin(now)
-        if !wheel.isQuiet(now: now) { fireTimers() }
+        guard !wheel.isQuiet(now: now) else { return false }
+        fireTimers()
+        return !wheel.isQuiet(now: now)
     }
 
     @inline(never) private func fireTimers() {
-        while let node = wheel.popExpired(now: now) {
+        var left = Self.timersPerCall
+        while left > 0, let node = wheel.popExpired(now: now) {
+            left &-= 1
             let context = UInt(truncatingIfNeeded: node.pointee.context)
             switch context & 3 {
             case 0: connectionTimerFired(UnsafeMutablePointer(bitPattern: context)!)

@@ -39,6 +39,11 @@ public struct Slab<Element>: BitwiseCopyable {
     public var capacity: Int { state.pointee.capacity }
     /// Bytes of all chunks.
     public var footprint: Int { capacity * MemoryLayout<Element>.stride }
+    /// Of an object, with its share of its chunk's head and of malloc's (16 bytes, and up to 64 for the alignment).
+    public var bytesPerObject: Double {
+        Double(MemoryLayout<Element>.stride) + Double(Self.chunkHeader + 16 + 64) / Double(perChunk)
+    }
+    @usableFromInline static var chunkHeader: Int { 64 }
 
     /// Uninitialised memory for one object, aligned to a cache line when the object's stride is.
     @inlinable public func allocate() -> UnsafeMutablePointer<Element> {
@@ -58,7 +63,7 @@ public struct Slab<Element>: BitwiseCopyable {
 
     @usableFromInline @inline(never) func grow() {
         let stride = MemoryLayout<Element>.stride
-        let header = 64
+        let header = Self.chunkHeader
         let chunk = UnsafeMutableRawPointer.allocate(byteCount: header + stride * perChunk, alignment: 64)
         chunk.storeBytes(of: state.pointee.chunks, as: UnsafeMutableRawPointer?.self)
         state.pointee.chunks = chunk

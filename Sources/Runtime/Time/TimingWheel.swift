@@ -23,7 +23,9 @@ public struct TimerNode {
 /// as the whole level below. Insert and cancel are O(1); a timer is moved down at most `levels - 1` times before it
 /// fires; advancing over empty time is O(1) through one occupancy word per level.
 ///
-/// A timer fires at the first tick boundary that is not before its deadline: never early, at most one tick late.
+/// A timer fires at the first tick boundary that is not before its deadline: never early, at most one tick late. When more
+/// than `movesPerCall` timers have to be moved down at once (a million of one second), that takes several calls, and
+/// timers are late by them.
 public struct TimingWheel: ~Copyable {
     @usableFromInline static let slotBits: UInt64 = 6
     @usableFromInline static let slots = 64
@@ -31,7 +33,11 @@ public struct TimingWheel: ~Copyable {
     /// 2^20 ns = 1.05 ms a tick; seven levels span 2^42 ticks, some 146 years.
     public static let tick: Nanoseconds = 1 << 20
 
-    /// Slot sentinels, `levels * slots` of them, then the sentinel of the list of due timers. Owned; freed at deinit.
+    /// Timers that one call moves down at most.
+    public static let movesPerCall = 256
+
+    /// Slot sentinels, `levels * slots` of them, then those of the list of due timers and of the list of timers to be moved
+    /// down. Owned; freed at deinit.
     private let heads: UnsafeMutablePointer<TimerNode>
     /// Bit s of word l is set exactly while slot s of level l is not empty.
     private let occupied: UnsafeMutablePointer<UInt64>
@@ -43,7 +49,7 @@ public struct TimingWheel: ~Copyable {
     @usableFromInline var quietUntil: Nanoseconds
 
     public init(now: Nanoseconds) {
-        let total = Self.levels * Self.slots + 1
+        let total = Self.levels * Self.slots + 2
         heads = .allocate(capacity: total)
         heads.initialize(repeating: TimerNode(), count: total)
         for index in 0..<total {
@@ -63,6 +69,9 @@ public struct TimingWheel: ~Copyable {
     }
 
     private var due: UnsafeMutablePointer<TimerNode> { heads + Self.levels * Self.slots }
+    /// What was in the slot that time has reached last. While there is any, `elapsed` is where that slot begins, and time
+    /// does not go on.
+    private var moving: UnsafeMutablePointer<TimerNode> { heads + (Self.levels * Self.slots + 1) }
 
     /// Schedules `node` to fire at `deadline`, moving it if it is scheduled already. O(1).
     public mutating func schedule(_ node: UnsafeMutablePointer<TimerNode>, at deadline: Nanoseconds) {
@@ -96,10 +105,20 @@ public struct TimingWheel: ~Copyable {
 
     @usableFromInline mutating func popDue(now: Nanoseconds) -> UnsafeMutablePointer<TimerNode>? {
         let nowTick = UInt64(max(0, now) / Self.tick)
+        var moves = Self.movesPerCall
         while true {
             if let first = due.pointee.next, first != due {
                 cancel(first)
                 return first
+            }
+            if let node = moving.pointee.next, node != moving {
+                // Not quiet yet: whoever asks again goes on here.
+                guard moves > 0 else { return nil }
+                moves &-= 1
+                moving.pointee.next = node.pointee.next
+                node.pointee.next.unsafelyUnwrapped.pointee.previous = moving
+                place(node)
+                continue
             }
             guard let (level, slot, start) = nextOccupiedSlot() else {
                 elapsed = max(elapsed, nowTick)
@@ -119,7 +138,7 @@ public struct TimingWheel: ~Copyable {
     /// No timer fires before this instant; nil when nothing is scheduled. May be earlier than the first deadline
     /// (a slot of a higher level counts from its start), never later than its firing tick.
     public var nextDeadline: Nanoseconds? {
-        if let first = due.pointee.next, first != due { return Nanoseconds(elapsed) * Self.tick }
+        if due.pointee.next != due || moving.pointee.next != moving { return Nanoseconds(elapsed) * Self.tick }
         guard let (_, _, start) = nextOccupiedSlot() else { return nil }
         // A slot of a higher level may have begun: nothing was moved down from it while all was quiet.
         return max(Nanoseconds(start) &* Self.tick, quietUntil)
@@ -190,14 +209,13 @@ public struct TimingWheel: ~Copyable {
         let head = heads + (level &* Self.slots &+ slot)
         occupied[level] &= ~(1 << UInt64(slot))
         guard let first = head.pointee.next, first != head else { return }
-        // Detached as a whole first: a timer placed anew may land in this very slot.
-        var node: UnsafeMutablePointer<TimerNode>? = first
-        head.pointee.previous!.pointee.next = nil
+        // As a whole to `moving`, which is empty.
+        let last = head.pointee.previous!
+        moving.pointee.next = first
+        moving.pointee.previous = last
+        first.pointee.previous = moving
+        last.pointee.next = moving
         head.pointee.next = head
         head.pointee.previous = head
-        while let current = node {
-            node = current.pointee.next
-            place(current)
-        }
     }
 }

@@ -56,6 +56,37 @@ class Churn(ServerTest):
         return counts
 
 
+class SlowReaders(ServerTest):
+    """Clients that ask for much and do not read: what waits for them is given back to the kernel when they leave."""
+    readers = 12
+    size = 32 << 20
+
+    def test_memory_is_given_back(self):
+        self.apus_only()
+        with self.client() as control:
+            self.assertEqual(control.call("SET", "large", b"x" * self.size), "OK")
+            before = self.server.resident_bytes()
+            readers = [self.client() for _ in range(self.readers)]
+            for reader in readers:
+                reader.send(resp.encode("GET", "large"))
+            self.wait(lambda: self.server.resident_bytes() > before + self.readers * self.size // 2)
+            self.wait(lambda: int(self.info(control)["used_memory"]) > self.readers * self.size // 2)
+            # All but one leave; then that one reads.
+            for reader in readers[1:]:
+                reader.close()
+            self.wait(lambda: self.server.resident_bytes() < before + 2 * self.size + (32 << 20))
+            self.assertEqual(readers[0].reply(), b"x" * self.size)
+            readers[0].close()
+            self.wait(lambda: self.server.resident_bytes() < before + (32 << 20))
+            self.wait(lambda: int(self.info(control)["used_memory_waiting"]) < 32 << 20)
+
+    def wait(self, condition, limit=20):
+        deadline = time.monotonic() + limit
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"resident: {self.server.resident_bytes() >> 20} MiB")
+            time.sleep(0.05)
+
+
 class Idle(ServerTest):
     def test_an_idle_server_sleeps(self):
         with self.client() as client:
