@@ -133,7 +133,7 @@ extension Directive {
             "To what that may grow while the connection is read as fast as text comes."),
         Directive(
             .tcpSendFrames, .integer(4...65536), "64", change: .startOnly,
-            "Frames that a connection of the stack may have sent and not acknowledged."),
+            "Frames that the send queue of a connection of the stack may hold in any case."),
         Directive(
             .tcpUserTimeout, .integer(0...maximum32), "0", change: .startOnly,
             "Seconds for which a peer of the stack may leave text unacknowledged; 0 waits for 15 retransmissions."),

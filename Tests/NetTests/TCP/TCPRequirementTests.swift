@@ -163,6 +163,17 @@ import Testing
         #expect(t.events().contains(.closed))
     }
 
+    // MARK: text in a reset (SHLD-2)
+
+    /// It may say why; the reset counts, the text does not.
+    @Test func resetsMayCarryText() {
+        let t = Conversation()
+        t.establish()
+        t.send(.rst, seq: 1, ack: 0, "out of memory")
+        #expect(t.events() == [.closed])
+        #expect(t.read().isEmpty)
+    }
+
     // MARK: timestamps (RFC 7323 5.5)
 
     /// After 24 days a peer's clock may have gone around: what it says counts again.
