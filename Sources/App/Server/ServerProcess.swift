@@ -24,6 +24,7 @@ public final class Server {
     /// Serves until told to stop; returns the exit status. SIGTERM and SIGINT must be blocked in the calling thread,
     /// which waits for them here. Throws a sentence for people when the server cannot start.
     public static func run(_ config: Config, configFile: String = "") throws -> Int32 {
+        apus_give_large_blocks_back()
         let log = try Log(config)
         let server = Server(config, log: log)
         return try server.run(configFile: configFile)

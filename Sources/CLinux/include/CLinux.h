@@ -64,6 +64,10 @@ static inline size_t apus_heap_bytes(void) {
     return info.uordblks + info.hblkhd;
 }
 
+/// Blocks of 512 KiB and more are mapped each by itself, and go back to the kernel when they are freed. Left alone, glibc
+/// maps less and less after each such free, and keeps what it has.
+static inline void apus_give_large_blocks_back(void) { mallopt(M_MMAP_THRESHOLD, 512 << 10); }
+
 // MARK: sockets
 
 /// accept4(2) for a non-blocking socket that is closed on exec; the peer's address is not asked for.
