@@ -40,7 +40,7 @@ class SynFlood(unittest.TestCase):
                 resident = server.resident_bytes()
                 with flood.Flood(program, "client0", hardware, server.host, server.port, RATE) as sender:
                     with flood.Newcomers(server.host, server.port) as newcomers:
-                        flooded = flood.throughput(server.host, server.port, 60_000)
+                        flooded = flood.throughput(server.host, server.port, 150_000)
                         state = flood.info(server.host, server.port)
                     sender.stop()
                 self.assertEqual(newcomers.failures, [])
