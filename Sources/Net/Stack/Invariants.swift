@@ -134,8 +134,10 @@ extension Stack {
             if e.pendingCount > 0, e.state != .incomplete {
                 wrong = "neighbour \(e.address): frames wait in \(e.state)"
             }
-            let pending = [e.pending.0, e.pending.1, e.pending.2, e.pending.3]
-            for d in pending.prefix(Int(e.pendingCount)) { owners.add(d.frame) }
+            if e.pendingCount > 0 { owners.add(e.pending.0.frame) }
+            if e.pendingCount > 1 { owners.add(e.pending.1.frame) }
+            if e.pendingCount > 2 { owners.add(e.pending.2.frame) }
+            if e.pendingCount > 3 { owners.add(e.pending.3.frame) }
         }
         if count != neighbours.count { return "neighbours: counts \(neighbours.count), \(count) there" }
         return wrong

@@ -82,7 +82,11 @@ extension Stack {
             statistics.tcpRefused &+= 1
         } else {
             statistics.tcpUnknown &+= 1
-            if mayAnswerCookie(segment) { statistics.tcpSynCookiesFailed &+= 1 }
+            if mayAnswerCookie(segment) {
+                statistics.tcpSynCookiesFailed &+= 1
+                // Text that has overtaken the ACK of a cookie: the peer repeats it, and a RST would end what just begins.
+                if segment.length > 0 { return pool.release(d.frame) }
+            }
         }
         // Nobody means SYN with FIN seriously: to a listener it is a probe.
         let isProbe =

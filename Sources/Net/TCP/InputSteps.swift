@@ -277,7 +277,7 @@ extension Stack {
     private func eighthCheckFin(_ b: Block, _ segment: TCPSegment) {
         // A FIN before text that came already contradicts itself.
         if segment.flags.contains(.fin), b.pointee.state.canReceive, !b.pointee.flags.contains(.finSeen),
-            !isTextKept(b, behind: segment.sequence + segment.count)
+            !hasText(b, behind: segment.sequence + segment.count)
         {
             b.pointee.flags.insert(.finSeen)
             b.pointee.rcvFin = segment.sequence + segment.count

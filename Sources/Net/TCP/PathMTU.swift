@@ -93,8 +93,8 @@ extension Stack {
         }
         let headers = IPv4Header.minimumLength + TCPSegment.minimumHeader + Int(b.pointee.optionsLength)
         let size = max(mtu, Self.leastPathMTU) - headers
-        // Each datagram that was in flight may bring the same message.
-        guard size < Int(b.pointee.mss) else { return }
+        // Each datagram that was in flight may bring the same message: then only what could not be divided is left to do.
+        guard size < Int(b.pointee.mss) else { return resegment(b) }
         statistics.pathMTUReductions &+= 1
         if let entry = narrowPaths.find(b) ?? narrowPaths.insert(b) {
             wheel.schedule(
@@ -114,6 +114,9 @@ extension Stack {
     func pathTimerFired(_ entry: UnsafeMutablePointer<NarrowPath>) {
         if let b = table.find(entry.pointee.key), b.pointee.iss == entry.pointee.iss {
             b.pointee.mss = entry.pointee.size
+            // Both are counted in segments.
+            b.pointee.cwnd = max(b.pointee.cwnd, UInt32(entry.pointee.size))
+            b.pointee.ssthresh = max(b.pointee.ssthresh, 2 &* UInt32(entry.pointee.size))
             statistics.pathMTURaises &+= 1
         }
         narrowPaths.remove(entry)

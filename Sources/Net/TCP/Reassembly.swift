@@ -202,9 +202,9 @@ extension Stack {
         }
     }
 
-    /// Something behind a gap lies behind `end`.
-    func isTextKept(_ b: Block, behind end: SequenceNumber) -> Bool {
-        b.pointee.oooHead != .none && runEnd(b.pointee.oooTail) > end
+    /// Text has come that lies behind `end`, in order or behind a gap.
+    func hasText(_ b: Block, behind end: SequenceNumber) -> Bool {
+        b.pointee.rcvNxt > end || b.pointee.oooHead != .none && runEnd(b.pointee.oooTail) > end
     }
 
     // MARK: delivery

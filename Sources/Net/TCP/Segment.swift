@@ -179,9 +179,16 @@ extension Stack {
         return nil
     }
 
+    /// There was no frame for an ACK. That of text is tried again: without it the peer would have to time out.
+    private func oweAck(_ b: Block) {
+        guard b.pointee.rcvNxt != b.pointee.lastAckSent, b.pointee.delayedAckAt == .max else { return }
+        b.pointee.delayedAckAt = now &+ configuration.delayedAck
+        armTimer(b, b.pointee.delayedAckAt)
+    }
+
     /// An ACK by itself, now; with SACK blocks when there are gaps.
     @inline(never) func sendAck(_ b: Block) {
-        guard let frame = controlFrame() else { return }
+        guard let frame = controlFrame() else { return oweAck(b) }
         guard hasSackBlocks(b) else {
             emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: echo(b, .ack))
             return

@@ -128,8 +128,11 @@ extension Stack {
             guard end <= ack else {
                 if flags & SendFlags.lost != 0, start < ack {
                     s.pointee.lostBytes &-= UInt32(truncatingIfNeeded: ack - SequenceNumber.later(start, una))
-                    // A part of it was sent, and that has arrived: the rest is new.
-                    if ack == b.pointee.sndMax { info.pointee.flags &= ~SendFlags.lost }
+                }
+                // A part of it was sent, and that has arrived: the rest is new, and nothing of it can be lost.
+                if ack == b.pointee.sndMax {
+                    info.pointee.flags &= ~SendFlags.lost
+                    if flags & SendFlags.linked != 0 { unlink(s, info) }
                 }
                 break
             }

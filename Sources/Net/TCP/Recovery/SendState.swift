@@ -101,6 +101,10 @@ extension Stack {
     func freeSendState(_ b: Block) {
         guard let s = b.pointee.send else { return }
         b.pointee.idleSince = nowMilliseconds
+        // Of the oldest frame a part may have been sent, and acknowledged: it is in no list any more.
+        if b.pointee.sndHead != .none {
+            pool.info(b.pointee.sndHead).pointee.flags &= SendFlags.sent | SendFlags.retransmitted
+        }
         sendStates.free(s)
         b.pointee.send = nil
         b.pointee.flags.subtract([.scored, .fastRecovery, .timeoutRecovery])
