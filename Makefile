@@ -23,6 +23,8 @@ help:
 	@echo "make flamegraph    record the server under load, write perf/out/flamegraph.svg (LINK=xdp SECONDS=10)"
 	@echo "make instructions  instructions per request, by callgrind, against perf/budgets.json"
 	@echo "make sim           the whole server under simulated faults (ARGS=\"--seed 1\")"
+	@echo "make fuzz          libFuzzer against the stack and the protocol (TIME=60 seconds a mode, 0: endless; ARGS=segments)"
+	@echo "make sanitize      unit and simulation tests under AddressSanitizer and ThreadSanitizer (ARGS=thread)"
 	@echo "make format        format all Swift sources in place"
 	@echo "make clean         remove what was built"
 
@@ -64,6 +66,13 @@ instructions: test-deps build
 
 sim: build
 	$(APUS) sim $(ARGS)
+
+TIME ?= 60
+fuzz: deps
+	/usr/bin/python3 tools/fuzz --time $(TIME) $(ARGS)
+
+sanitize: deps
+	/usr/bin/python3 tools/sanitize $(ARGS)
 
 format:
 	$(SWIFT) format --in-place --recursive Sources Tests Package.swift

@@ -40,8 +40,13 @@ let package = Package(
 )
 
 if isFuzzing {
-    package.targets.append(
+    // Each target with as little as it needs: libFuzzer looks at all that is instrumented after every input.
+    package.targets += [
         .executableTarget(
-            name: "apus-fuzz", dependencies: ["App", "Net", "Runtime"], path: "Tests/Fuzz", exclude: ["corpus"],
-            swiftSettings: fast + [.unsafeFlags(["-parse-as-library"])]))
+            name: "apus-fuzz-stack", dependencies: ["Net", "Runtime"], path: "Tests/Fuzz/Stack",
+            swiftSettings: fast + [.unsafeFlags(["-parse-as-library"])]),
+        .executableTarget(
+            name: "apus-fuzz-requests", dependencies: ["App", "Runtime"], path: "Tests/Fuzz/Requests",
+            swiftSettings: fast + [.unsafeFlags(["-parse-as-library"])]),
+    ]
 }

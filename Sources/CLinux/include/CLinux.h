@@ -150,3 +150,12 @@ static inline int apus_tap_attach(int fd, const char *name) {
 }
 
 static inline int apus_errno(void) { return errno; }
+
+#ifdef APUS_POISON
+// Builds with AddressSanitizer that define this (tools/fuzz, tools/sanitize) forbid every touch of memory that is free in
+// one of our own pools, of which the sanitizer knows nothing else.
+void __asan_poison_memory_region(void const volatile *p, size_t n);
+void __asan_unpoison_memory_region(void const volatile *p, size_t n);
+static inline void apus_poison(void const *p, size_t n) { __asan_poison_memory_region(p, n); }
+static inline void apus_unpoison(void const *p, size_t n) { __asan_unpoison_memory_region(p, n); }
+#endif

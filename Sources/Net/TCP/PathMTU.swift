@@ -136,11 +136,11 @@ extension Stack {
             frame = next
         }
         guard divided else { return }
-        dropAcknowledgedPieces(b)
-        // Of a frame that was sent in part, whole pieces may have been.
+        // Of a frame that was sent in part, whole pieces may have been. Before pieces go: it may be one of them.
         while b.pointee.sndUnsent != .none, frameEnd(b.pointee.sndUnsent) <= b.pointee.sndMax {
             b.pointee.sndUnsent = pool.info(b.pointee.sndUnsent).pointee.next
         }
+        dropAcknowledgedPieces(b)
         resetScoreboard(b)
         touch(b)
     }

@@ -75,6 +75,9 @@ public struct FramePool: BitwiseCopyable {
 
     /// Gives the memory back. No frame may be used afterwards.
     public func deallocate() {
+        #if APUS_POISON
+            apus_unpoison(base, count << Int(shift))
+        #endif
         munmap(base, count << Int(shift))
         infos.deallocate()
         state.deallocate()
@@ -112,6 +115,9 @@ public struct FramePool: BitwiseCopyable {
         info.pointee.next = .none
         info.pointee.references = 1
         info.pointee.flags = 0
+        #if APUS_POISON
+            apus_unpoison(address(id), frameSize)
+        #endif
         return id
     }
 
@@ -130,6 +136,9 @@ public struct FramePool: BitwiseCopyable {
         info.pointee.next = state.pointee.free
         state.pointee.free = id
         state.pointee.freeCount &+= 1
+        #if APUS_POISON
+            apus_poison(address(id), frameSize)
+        #endif
     }
 
     /// The frame's first byte.

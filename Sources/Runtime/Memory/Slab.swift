@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Objects of one size in chunks that are never moved: a pointer stays good until `free`. One shard owns a slab;
@@ -51,6 +52,9 @@ public struct Slab<Element>: BitwiseCopyable {
         let object = state.pointee.free!
         state.pointee.free = object.load(as: UnsafeMutableRawPointer?.self)
         state.pointee.liveCount &+= 1
+        #if APUS_POISON
+            apus_unpoison(object, MemoryLayout<Element>.stride)
+        #endif
         return object.assumingMemoryBound(to: Element.self)
     }
 
@@ -59,6 +63,10 @@ public struct Slab<Element>: BitwiseCopyable {
         raw.storeBytes(of: state.pointee.free, as: UnsafeMutableRawPointer?.self)
         state.pointee.free = raw
         state.pointee.liveCount &-= 1
+        #if APUS_POISON
+            // All but the chain.
+            apus_poison(raw + 8, MemoryLayout<Element>.stride - 8)
+        #endif
     }
 
     @usableFromInline @inline(never) func grow() {

@@ -118,4 +118,28 @@ import Testing
         while let segment = t.next() { sizes.append(segment.text.count) }
         #expect(sizes.contains(536) && !sizes.contains(1_460))
     }
+
+    /// A frame that was sent in part, and acknowledged in part, is divided for a narrow path: what goes on must be its text.
+    @Test func aFrameSentInPartIsDivided() {
+        let t = Conversation()
+        t.establish(window: 536)
+        let text = ramp(2_920)
+        t.write(text)
+        t.expect(.ack, seq: 1, ack: 1, Array(text[..<536]))
+        t.send(.ack, seq: 1, ack: 537, [], window: 536)
+        let second = t.expect(.ack, seq: 537, ack: 1, Array(text[536..<1_072]))!
+        t.input(ICMPErrors.error(3, 4, about: second, mtu: 560, total: nil))
+        t.turn()
+        var got = 536
+        for _ in 0..<20 where got < text.count {
+            while let segment = t.next() {
+                let start = Int(segment.sequence &- t.localISS) - 1
+                #expect(segment.text == Array(text[start..<start + segment.text.count]))
+                got = max(got, start + segment.text.count)
+            }
+            t.send(.ack, seq: 1, ack: 1 + got, [], window: 536)
+            t.wait(.milliseconds(300))
+        }
+        #expect(got == text.count)
+    }
 }

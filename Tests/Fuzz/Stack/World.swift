@@ -35,11 +35,9 @@ final class World {
         configuration.gateway = IPv4Address(10, 0, 0, 254)
         change(&configuration)
         // The same list of free frames for every input.
-        var all: [FrameID] = []
-        all.reserveCapacity(Self.frames)
-        while let frame = pool.allocateReserved() { all.append(frame) }
-        if all.count != Self.frames { fail("\(Self.frames - all.count) frames did not come back") }
-        for frame in all.sorted(by: >) { pool.release(frame) }
+        if pool.freeCount != Self.frames { fail("\(Self.frames - pool.freeCount) frames did not come back") }
+        while pool.allocateReserved() != nil {}
+        for frame in (0..<FrameID(Self.frames)).reversed() { pool.release(frame) }
         stack = Stack(configuration: configuration, pool: pool, entropy: Entropy(seed: 1), now: now)
         stack.listen(port: Self.listening)
     }
@@ -77,7 +75,9 @@ final class World {
 
     /// The bytes in the workshop arrive.
     func arrive(_ count: Int, headroom: Int = 64) {
-        guard count > 0, count <= pool.frameSize - headroom, let frame = pool.allocateReserved() else { return }
+        guard count > 0, count <= min(pool.frameSize - headroom, stack.configuration.mtu + 14),
+            let frame = pool.allocateReserved()
+        else { return }
         (pool.address(frame) + headroom).copyMemory(from: Self.workshop, byteCount: count)
         _ = burst.push(FrameDescriptor(frame: frame, offset: headroom, length: count))
         if burst.room == 0 { burstOut() }
@@ -132,6 +132,7 @@ final class World {
 
     private func inspect(_ p: UnsafeRawPointer, _ count: Int) {
         let frame = SeenFrame(p, count, mtu: stack.configuration.mtu)
+        if isTracing { frame.trace() }
         switch frame.kind {
         case .request(let address): if answersARP, asked.count < 8 { asked.append(address) }
         case .segment:

@@ -174,6 +174,8 @@ func fillText(_ p: UnsafeMutableRawPointer) {
     guard raw.byte(23) == IPProtocol.tcp, header >= 20, total >= header + 20, total < 2_000 else { return }
     let tcp = raw + 14 + header
     let start = Int(tcp.byte(12) >> 4) * 4
+    // Else the text would lie in the header.
+    guard start >= 20 else { return sealSegment(p) }
     let first = tcp.big32(4) &+ (tcp.byte(13) & TCPFlags.syn.rawValue != 0 ? 1 : 0)
     for index in 0..<max(0, total - header - start) {
         p.put8(textByte(first &+ UInt32(index), fromStack: false), 14 + header + start + index)

@@ -1,12 +1,12 @@
 import Glibc
 
-// libFuzzer has the main function and calls these two. `apus-fuzz MODE [libFuzzer's options and folders]`: see
+// libFuzzer has the main function and calls these two. `apus-fuzz-stack MODE [libFuzzer's options and folders]`: see
 // docs/testing.md. The modes: `segments` plays remote hosts and the user against a live stack, `frames` feeds arbitrary
-// frames, `requests` the parser of the protocol.
+// frames.
 
 private typealias Test = @Sendable (UnsafePointer<UInt8>?, Int) -> Void
 
-private let modes: [String: Test] = ["segments": testSegments, "frames": testFrames, "requests": testRequests]
+private let modes: [String: Test] = ["segments": testSegments, "frames": testFrames]
 
 nonisolated(unsafe) private var chosen: Test = { _, _ in }
 
@@ -18,7 +18,7 @@ public func initialize(
 ) -> CInt {
     let all = arguments.pointee
     guard count.pointee > 1, let word = all[1], let mode = modes[String(cString: word)] else {
-        fail("usage: apus-fuzz segments|frames|requests [libFuzzer's arguments]")
+        fail("usage: apus-fuzz-stack segments|frames [libFuzzer's arguments]")
     }
     chosen = mode
     // libFuzzer starts itself again for some jobs, with the arguments it has.
@@ -33,9 +33,16 @@ public func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
+/// Set by the environment's APUS_FUZZ_TRACE: each step, and what is there before it, to the standard error.
+let isTracing = getenv("APUS_FUZZ_TRACE") != nil
+
+func say(_ text: String) {
+    var line = text + "\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
 /// What is wrong, to the standard error; then libFuzzer writes the input down.
 func fail(_ text: String) -> Never {
-    var line = "apus-fuzz: \(text)\n"
-    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    say("apus-fuzz: \(text)")
     abort()
 }

@@ -1,17 +1,27 @@
+import Glibc
 import Runtime
 
 @testable import App
 
 /// A stream of requests, read at once and in pieces: both must give the same arguments and the same error. The first byte
 /// says how it is cut.
-func testRequests(_ bytes: UnsafePointer<UInt8>?, _ count: Int) {
-    guard count > 1, let bytes else { return }
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testRequests(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    guard count > 1, let bytes else { return 0 }
     let stream = UnsafeBufferPointer(start: bytes + 1, count: count - 1)
     let whole = ReadRequests(stream, cut: 0)
     let pieces = ReadRequests(stream, cut: bytes[0])
     if whole.digest != pieces.digest || whole.requests != pieces.requests || whole.error != pieces.error {
         fail("cut by \(bytes[0]): \(pieces), whole: \(whole)")
     }
+    return 0
+}
+
+/// What is wrong, to the standard error; then libFuzzer writes the input down.
+private func fail(_ text: String) -> Never {
+    var line = "apus-fuzz-requests: \(text)\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    abort()
 }
 
 /// What a reader makes of a stream that comes in pieces.
