@@ -19,7 +19,7 @@ extension Stack {
         /// stays as it is. All growth together is bounded by half of the pool.
         public var receiveWindowMaximum: Int
         /// Frames a connection's send queue may hold in any case (unless frames are scarce), and beyond that as many as its
-        /// congestion window needs, up to a quarter of what is free; further output waits in memory from the heap.
+        /// congestion window needs, up to a third of what is free; further output waits in memory from the heap.
         public var sendFrames: Int
         /// Control blocks in all states together. A SYN beyond that is dropped (after old TIME-WAIT blocks were reused).
         public var maxConnections: Int

@@ -119,14 +119,14 @@ extension Stack {
     }
 
     /// A connection without any frame may always take one, so that everybody makes progress. Beyond `sendFrames` it gets
-    /// more as far as its congestion window asks for them, up to a quarter of what is free (4 MiB with the usual pool, as
-    /// much as Linux gives a socket): no single peer can take all, and who comes next finds three quarters of it.
+    /// more as far as its congestion window asks for them, up to a third of what is free (4 MiB with the usual pool, as
+    /// much as Linux gives a socket): no single peer can take all, and who comes next finds two thirds of it.
     @inline(__always) private func mayQueueFrame(_ b: Block) -> Bool {
         let frames = Int(b.pointee.sndFrames)
         if frames == 0 { return true }
         guard pool.freeCount > scarceFrames else { return false }
         return frames < configuration.sendFrames
-            || frames < pool.freeCount / 4 && b.pointee.sndEnd - b.pointee.sndUna < 2 &* Int(b.pointee.cwnd)
+            || frames < pool.freeCount / 3 && b.pointee.sndEnd - b.pointee.sndUna < 2 &* Int(b.pointee.cwnd)
     }
 
     @inline(__always) private func appendToSend(_ b: Block, _ frame: FrameID, count: Int) {
