@@ -135,7 +135,8 @@ extension Stack {
         guard let s = b.pointee.send, s.pointee.congestion.saved.cwnd != 0 else { return }
         let saved = s.pointee.congestion.saved
         b.pointee.cwnd = max(b.pointee.cwnd, saved.cwnd)
-        b.pointee.ssthresh = saved.ssthresh
+        // Segments may have become larger since (RFC 1191 6.3).
+        b.pointee.ssthresh = max(saved.ssthresh, 2 &* UInt32(b.pointee.mss))
         b.pointee.wMax = saved.wMax
         s.pointee.congestion.cubic = saved.cubic
         s.pointee.congestion.limitedSince = nowMilliseconds
