@@ -48,7 +48,7 @@ final class LineUser {
     /// When it does something by itself, though nothing happened; nil: never.
     var nextWish: Nanoseconds? {
         if connection == nil || isClosed { return nil }
-        return manner.pause > 0 ? nextRead : hasMore ? 0 : nil
+        return hasMore ? nextRead : nil
     }
 
     var description: String {
@@ -68,6 +68,7 @@ final class LineUser {
     func serve(_ stack: Stack, _ events: StreamEvents, now: Nanoseconds) {
         guard let c = connection, !isClosed else { return }
         if events.contains(.endOfStream) { hasEnded = true }
+        if events.contains(.readable) { hasMore = true }
         if events.contains(.closed) {
             readAll(stack, c)
             return close(stack, c)

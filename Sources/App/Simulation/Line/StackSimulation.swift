@@ -50,6 +50,7 @@ public final class StackSimulation {
     /// Users of the accepting end that nobody has yet, by the connecting end's port.
     private var expected: [(port: UInt16, user: LineUser)] = []
     private var turns = 0
+    private var ghost: String?
     /// What the users have done together, and when that changed last.
     private var progress = -1
     private var lastProgress: Nanoseconds = 0
@@ -201,6 +202,7 @@ public final class StackSimulation {
                 end.pool.release(d.frame)
             }
             if turns % checkEvery == 0, let wrong = end.stack.findViolation() { return "end \(number): \(wrong)" }
+            if let ghost { return ghost }
             for user in end.users { if let failure = user.failure { return "end \(number): \(failure)" } }
         }
         return nil
@@ -217,7 +219,7 @@ public final class StackSimulation {
         var served: [TCPConnection: StreamEvents] = [:]
         while let c = end.stack.nextEvent() {
             let events = end.stack.takeEvents(c)
-            if number == 1, events.contains(.opened) { accept(c, end) }
+            if number == 1, events.contains(.opened), !accept(c, end) { continue }
             served[c, default: []].formUnion(events)
         }
         for user in end.users where !user.isClosed {
@@ -225,11 +227,20 @@ public final class StackSimulation {
         }
     }
 
-    private func accept(_ c: TCPConnection, _ end: End) {
+    /// False when nobody expects the connection: it is gone then.
+    private func accept(_ c: TCPConnection, _ end: End) -> Bool {
         let port = end.stack.remote(c).port
-        guard let index = expected.firstIndex(where: { $0.port == port }) else { return }
+        guard let index = expected.firstIndex(where: { $0.port == port }) else {
+            // An old duplicate of the ACK of a cookie opens the connection once more, after its end (RFC 4987 3.6: a listener
+            // that keeps nothing cannot know). Everybody else opens once.
+            if end.stack.statistics.tcpSynCookiesAccepted == 0 { ghost = "a connection opened twice" }
+            end.stack.abort(c)
+            end.stack.free(c)
+            return false
+        }
         expected[index].user.opened(c)
         end.users.append(expected.remove(at: index).user)
+        return true
     }
 
     /// To the next instant at which anything happens.
@@ -253,7 +264,7 @@ public final class StackSimulation {
         for (a, b) in pairs {
             if a.hasAborted || b.hasAborted { continue }
             // A listener that keeps nothing takes an ACK that overtakes that of its cookie for a stranger's.
-            if ends[1].stack.statistics.tcpSynCookiesFailed > 0, !a.hasEnded, !b.hasEnded { continue }
+            if ends[1].stack.statistics.tcpSynCookiesFailed > 0, !a.hasEnded || !b.hasEnded { continue }
             for (reader, writer) in [(a, b), (b, a)] where !reader.manner.leaves && !writer.manner.leaves {
                 if reader.read != writer.manner.length { return "not whole: \(state)" }
                 if !reader.hasEnded { return "no end of a stream: \(state)" }
