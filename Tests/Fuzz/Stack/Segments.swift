@@ -206,7 +206,7 @@ final class SegmentProgram {
             if value == 0 {
                 world.users[at].writeNothing(world.stack)
             } else {
-                world.users[at].write(world.stack, value * 300)
+                world.users[at].write(world.stack, value * 60)
             }
         case 16: world.stack.shutdown(world.users[at].connection)
         case 17:
