@@ -17,13 +17,17 @@ public func initialize(
     _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>
 ) -> CInt {
     let all = arguments.pointee
-    guard count.pointee > 1, let word = all[1], let mode = modes[String(cString: word)] else {
+    // libFuzzer starts itself again for merging, with the arguments it has: then the environment knows.
+    let word = count.pointee > 1 ? all[1].map { String(cString: $0) } : nil
+    if let word, modes[word] != nil {
+        setenv("APUS_FUZZ_MODE", word, 1)
+        for index in 1..<Int(count.pointee) { all[index] = all[index + 1] }
+        count.pointee -= 1
+    }
+    guard let mode = getenv("APUS_FUZZ_MODE").flatMap({ modes[String(cString: $0)] }) else {
         fail("usage: apus-fuzz-stack segments|frames [libFuzzer's arguments]")
     }
     chosen = mode
-    // libFuzzer starts itself again for some jobs, with the arguments it has.
-    for index in 1..<Int(count.pointee) { all[index] = all[index + 1] }
-    count.pointee -= 1
     return 0
 }
 
