@@ -40,12 +40,16 @@ extension SessionPump {
             if watchedNext >= watched.count { watchedNext = 0 }
             let session = watched[watchedNext]
             // In its place there is another one now, if it is not watched any more.
-            if mustBeWatched(session) { watchedNext += 1 } else { unwatch(session) }
+            switch mustBeWatched(session) {
+            case true?: watchedNext += 1
+            case false?: unwatch(session)
+            case nil: break
+            }
         }
     }
 
-    /// Ends the session if it is time; then it is watched no more already.
-    private func mustBeWatched(_ session: Session) -> Bool {
+    /// nil: it was time, and the session is no more.
+    private func mustBeWatched(_ session: Session) -> Bool? {
         let state = session.state
         let backlog = streams.backlog(state.pointee.stream)
         noteProgress(session, backlog)
@@ -56,11 +60,11 @@ extension SessionPump {
             let isOver = backlog == 0 || state.pointee.flags.contains(.refused)
             guard isOver, idle > .seconds(10) else { return true }
             abort(session)
-            return false
+            return nil
         }
         if timeout > 0, idle > timeout {
             abort(session)
-            return false
+            return nil
         }
         return isBeyondSoftLimit(session, backlog) || timeout > 0 && backlog > 0
     }
