@@ -22,6 +22,7 @@ import suites.base as base
 import suites.clients
 import suites.commands
 import suites.differential
+import suites.echo
 import suites.lifecycle
 import suites.network
 import suites.protocol
@@ -38,7 +39,7 @@ EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values,
               suites.lifecycle.SlowReaders, suites.lifecycle.Idle,
               suites.statistics.Statistics]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
-              suites.queues.Queues, suites.synflood.SynFlood]
+              suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo]
 
 
 class Result(unittest.TestResult):
