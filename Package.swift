@@ -16,7 +16,8 @@ let package = Package(
     name: "apus",
     products: [.executable(name: "apus", targets: ["apus"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .target(name: "CLinux"),
@@ -25,7 +26,10 @@ let package = Package(
         .target(name: "Runtime", dependencies: ["CLinux", "CURCU"], swiftSettings: fast),
         .target(name: "Net", dependencies: ["Runtime", "CLinux", "CXDP"], swiftSettings: fast),
         .target(name: "Store", dependencies: ["Runtime"], swiftSettings: fast),
-        .target(name: "App", dependencies: ["Runtime", "Net", "Store"], swiftSettings: fast),
+        .target(
+            name: "App",
+            dependencies: ["Runtime", "Net", "Store", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            swiftSettings: fast),
         .executableTarget(
             name: "apus",
             dependencies: ["App", .product(name: "ArgumentParser", package: "swift-argument-parser")],

@@ -9,7 +9,9 @@ struct Apus: ParsableCommand {
         abstract: "A Redis-compatible in-memory database on its own TCP/IP stack.",
         discussion: "Without a subcommand: serve. `apus serve --help` lists the directives.",
         version: "apus \(Config.version)",
-        subcommands: [Serve.self, Simulate.self, SimulateStack.self, Bridge.self, Echo.self],
+        subcommands: [
+            Serve.self, BenchCommand.self, Simulate.self, SimulateStack.self, Bridge.self, Echo.self,
+        ],
         defaultSubcommand: Serve.self)
 
     /// ArgumentParser's `main` would say usage after every error; ours are sentences of their own.

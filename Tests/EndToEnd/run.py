@@ -19,6 +19,7 @@ import unittest
 import harness
 import suites.badnet
 import suites.base as base
+import suites.bench
 import suites.clients
 import suites.commands
 import suites.differential
@@ -39,7 +40,7 @@ EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values,
               suites.lifecycle.SlowReaders, suites.lifecycle.Idle,
               suites.statistics.Statistics]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
-              suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo]
+              suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo, suites.bench.Bench]
 
 
 class Result(unittest.TestResult):

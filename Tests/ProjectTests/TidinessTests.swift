@@ -34,7 +34,7 @@ struct TidinessTests {
         "Runtime": ["CLinux", "CURCU", "Glibc"],
         "Store": ["Runtime", "CLinux", "Glibc"],
         "Net": ["Runtime", "CLinux", "CXDP", "Glibc"],
-        "App": ["Runtime", "Net", "Store", "CLinux", "CURCU", "Glibc"],
+        "App": ["Runtime", "Net", "Store", "CLinux", "CURCU", "Glibc", "Histogram"],
         "Main": ["App", "Net", "Store", "Runtime", "CLinux", "Glibc", "ArgumentParser"],
     ]
 

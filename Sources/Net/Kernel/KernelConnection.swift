@@ -31,6 +31,8 @@ struct KernelFlags: OptionSet, BitwiseCopyable {
     static let finished = KernelFlags(rawValue: 512)
     /// Nothing comes or goes any more; the user has been told or has aborted. Not registered with epoll.
     static let dead = KernelFlags(rawValue: 1024)
+    /// An active open is under way: the socket is not written to, and not read, before epoll says that it is over.
+    static let connecting = KernelFlags(rawValue: 2048)
 }
 
 /// A connection's state. Plain memory in a slab. An idle connection has no buffers.

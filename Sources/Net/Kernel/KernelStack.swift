@@ -15,7 +15,9 @@ public struct KernelStatistics: BitwiseCopyable, Sendable {
     public var resets: UInt64 = 0
     /// Connections whose peer did not close after we had.
     public var lingerTimeouts: UInt64 = 0
-    /// epoll_wait, accept4, recv, send: what the data path asked of the kernel.
+    /// Active opens that succeeded.
+    public var opened: UInt64 = 0
+    /// epoll_wait, accept4, connect, recv, send: what the data path asked of the kernel.
     public var systemCalls: UInt64 = 0
     public init() {}
 }
@@ -62,6 +64,8 @@ public final class KernelStack {
     let readBuffer: UnsafeMutableRawPointer
     /// The connection whose unread bytes are in `readBuffer`, if any.
     var reader: UnsafeMutablePointer<KernelBlock>?
+    /// The errno of the last active open that failed; 0: none did.
+    var connectCode: Int32 = 0
     /// While not 0, the listeners are not registered with epoll.
     private var acceptPausedUntil: Nanoseconds = 0
     private let epollEvents: UnsafeMutablePointer<epoll_event>
@@ -148,6 +152,7 @@ public final class KernelStack {
 
     /// What epoll said of one socket. Reading is left to `nextEvent`, writing to `output`.
     private func note(_ bits: UInt32, _ block: UnsafeMutablePointer<KernelBlock>) {
+        if block.pointee.flags.contains(.connecting), !finishConnecting(block) { return }
         let broken = bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
         if bits & EPOLLOUT.rawValue != 0 {
             block.pointee.flags.remove(.blocked)
@@ -236,14 +241,7 @@ public final class KernelStack {
     }
 
     private func adopt(_ socket: Int32) {
-        setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        if keepalive > 0 {
-            // As Redis: first after `keepalive` seconds, then three times at a third of that.
-            setOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1)
-            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPIDLE, Int32(clamping: keepalive))
-            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, Int32(clamping: keepalive / 3)))
-            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
-        }
+        configure(socket)
         let block = slab.allocate()
         block.initialize(to: KernelBlock(descriptor: socket, input: readBuffer))
         guard register(block) else {
@@ -256,5 +254,16 @@ public final class KernelStack {
         statistics.accepted &+= 1
         block.pointee.events = .opened
         enqueue(block)
+    }
+
+    func configure(_ socket: Int32) {
+        setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        if keepalive > 0 {
+            // As Redis: first after `keepalive` seconds, then three times at a third of that.
+            setOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1)
+            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPIDLE, Int32(clamping: keepalive))
+            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, Int32(clamping: keepalive / 3)))
+            setOption(socket, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+        }
     }
 }

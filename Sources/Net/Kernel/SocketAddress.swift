@@ -2,14 +2,14 @@ import CLinux
 import Glibc
 
 /// An IPv4 or IPv6 address literal of a kernel socket, without a port.
-struct SocketAddress {
+public struct SocketAddress: Sendable {
     /// AF_INET or AF_INET6.
     let family: Int32
     /// 4 or 16 bytes in network order.
     private let bytes: [UInt8]
 
     /// nil: not an address literal. `*` and `::*` are the unspecified addresses, as in redis.conf.
-    init?(_ text: String) {
+    public init?(_ text: String) {
         var four = in_addr()
         var six = in6_addr()
         if inet_pton(AF_INET, text == "*" ? "0.0.0.0" : text, &four) == 1 {
