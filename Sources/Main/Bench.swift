@@ -44,7 +44,7 @@ struct BenchCommand: ParsableCommand {
     var pipeline = 1
     @Option(name: [.customShort("d"), .long], help: "Bytes of a value: one size, or MIN-MAX.")
     var size = SizeRange(3...3)
-    @Option(name: [.customShort("r"), .long], help: "Keys are key:000000000000 to N-1; without it there is one key.")
+    @Option(name: [.customShort("r"), .long], help: "Keys are numbered 0 to N-1; without it there is one key.")
     var keyspace = 0
     @Option(help: "Of keys: uniform, sequential, zipf or zipf:EXPONENT.")
     var distribution = KeyDistribution.uniform
@@ -52,7 +52,7 @@ struct BenchCommand: ParsableCommand {
     var ratio = Ratio(sets: 1, gets: 10)
     @Option(help: "Of keys, sizes and arrivals; the same seed sends the same requests.")
     var seed: UInt64 = 1
-    @Option(name: [.customShort("k"), .customLong("keepalive")], help: "0: a connection for each pipeline of requests.")
+    @Option(name: [.customShort("k"), .long], help: "0: a connection for each pipeline of requests.")
     var keepalive = 1
     @Option(help: "Open loop: so many requests a second over all clients; latencies count from the intended time.")
     var rate: Double?

@@ -120,7 +120,8 @@ final class BenchRun<T: BenchTransport> {
         }
         progress.show(name, loop.recorder, issued: loop.state.issued, now: loop.now)
         if loop.isWaiting, loop.now - loop.state.lastReply > Self.patience {
-            loop.fail("\(settings.host):\(settings.port) has not answered for \(Self.patience / 1_000_000_000) seconds.")
+            let seconds = Self.patience / 1_000_000_000
+            loop.fail("\(settings.host):\(settings.port) has not answered for \(seconds) seconds.")
         }
     }
 

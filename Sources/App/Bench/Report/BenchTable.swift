@@ -8,7 +8,8 @@ struct BenchTable {
     var heading: String {
         if settings.isQuiet || settings.isCSV { return "" }
         let whom = server.isEmpty ? "" : " (\(server))"
-        let keys = settings.keyspace > 1 ? "\(Text.grouped(settings.keyspace)) keys, \(settings.distribution)" : "one key"
+        let keys =
+            settings.keyspace > 1 ? "\(Text.grouped(settings.keyspace)) keys, \(settings.distribution)" : "one key"
         let pace = settings.rate.map { "open loop, \(Text.grouped(Int($0.rounded()))) a second, \(settings.arrivals)" }
         return """
             \(settings.host):\(settings.port)\(whom) over \(link)
@@ -32,8 +33,8 @@ struct BenchTable {
     var title: String {
         if settings.isQuiet { return "" }
         if settings.isCSV {
-            return #""test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","#
-                + #""max_latency_ms""# + "\n"
+            let latencies = ["avg", "min", "p50", "p95", "p99", "max"].map { $0 + "_latency_ms" }
+            return (["test", "rps"] + latencies).map { "\"\($0)\"" }.joined(separator: ",") + "\n"
         }
         return Text.left("", 14) + Self.columns.map { Text.right($0.title, 11) }.joined() + "\n"
     }
