@@ -182,11 +182,6 @@ extension KeyDistribution: ExpressibleByArgument {
 
 extension Arrivals: ExpressibleByArgument {}
 extension LinkKind: ExpressibleByArgument {}
-extension Net.XDPMode: ExpressibleByArgument {}
-
-extension SubnetAddress: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
 
 extension IPv4Address: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
