@@ -28,6 +28,7 @@ import Testing
     private var counters: [String] {
         labels(StackStatistics()) + labels(LinkStatistics(), prefix: "link_")
             + labels(KernelStatistics(), prefix: "kernel_") + labels(HandoverStatistics(), prefix: "handover_")
+            + labels(LoopStatistics(), prefix: "loop_")
     }
 
     @Test func everyCounterAppearsExactlyOnce() {

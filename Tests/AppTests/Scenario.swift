@@ -12,11 +12,12 @@ final class Scenario {
 
     init(
         shards: Int = 2, queues: Int = 0, seed: UInt64 = 1, faults: MemoryWire.Faults = .init(), frames: Int = 4096,
-        config: Config = Config()
+        config: Config = Config(), ticksEachReading: UInt64 = 0
     ) {
         entropy = Entropy(seed: seed)
         server = SimulatedServer(
-            shards: shards, queues: queues, seed: entropy.next(), faults: faults, frames: frames, config: config)
+            shards: shards, queues: queues, seed: entropy.next(), faults: faults, frames: frames, config: config,
+            clock: ManualClock(ticksEachReading: ticksEachReading))
     }
 
     deinit { for client in clients { client.deallocate() } }

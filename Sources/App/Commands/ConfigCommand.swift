@@ -41,6 +41,7 @@ func configRewriteCommand(_ c: inout CommandContext) {
 /// CONFIG RESETSTAT's part on each shard.
 func configResetstatPart(_ c: inout CommandContext) {
     c.shard.statistics.reset(expiredKeys: c.shard.keyspace.expiredKeys)
+    c.shard.cycles.reset(now: c.shard.monotonic)
 }
 
 /// CONFIG HELP

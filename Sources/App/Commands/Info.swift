@@ -16,6 +16,7 @@ struct ShardReport: BitwiseCopyable {
     var keyMemory: UInt64 = 0
     var expiredKeys: UInt64 = 0
     var network = NetworkReport()
+    var cycles = CycleReport()
 
     mutating func add(_ other: ShardReport) {
         statistics.add(other.statistics)
@@ -24,6 +25,7 @@ struct ShardReport: BitwiseCopyable {
         keyMemory &+= other.keyMemory
         expiredKeys &+= other.expiredKeys
         network.add(other.network)
+        cycles.add(other.cycles)
     }
 }
 
@@ -38,7 +40,8 @@ func infoPart(_ c: inout CommandContext) {
     let report = ShardReport(
         statistics: shard.statistics, clients: UInt64(shard.sessions.count - shard.departed),
         clientMemory: UInt64(shard.sessions.footprint), keyMemory: UInt64(shard.keyspace.usedMemory),
-        expiredKeys: shard.keyspace.expiredKeys, network: shard.networkReport())
+        expiredKeys: shard.keyspace.expiredKeys, network: shard.networkReport(),
+        cycles: shard.cycles.report(now: shard.monotonic))
     withUnsafeBytes(of: report) { c.reply.append($0.baseAddress!, $0.count) }
     for index in 0..<shard.keyspace.databaseCount {
         let database = shard.keyspace.database(index)

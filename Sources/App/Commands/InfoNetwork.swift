@@ -11,6 +11,9 @@ struct NetworkReport: BitwiseCopyable {
     var link = CounterBlock<LinkStatistics>()
     var kernel = CounterBlock<KernelStatistics>()
     var handover = CounterBlock<HandoverStatistics>()
+    var loop = CounterBlock<LoopStatistics>()
+    /// Of link, kernel sockets and loop.
+    var systemCalls: UInt64 = 0
     /// Payload over both.
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
@@ -34,6 +37,8 @@ struct NetworkReport: BitwiseCopyable {
         link.add(other.link)
         kernel.add(other.kernel)
         handover.add(other.handover)
+        loop.add(other.loop)
+        systemCalls &+= other.systemCalls
         bytesReceived &+= other.bytesReceived
         bytesSent &+= other.bytesSent
         frames &+= other.frames
@@ -57,9 +62,11 @@ extension NetworkReport {
             ("connections", "\(connections)"), ("kernel_connections", "\(kernelConnections)"),
             ("frames_total", "\(frames)"), ("frames_free", "\(framesFree)"),
             ("frames_lowest_free", "\(framesLowestFree)"),
+            ("system_calls", "\(systemCalls)"),
         ]
         lines += link.named(like: LinkStatistics()).map { ("link_\($0.name)", "\($0.value)") }
         lines += handover.named(like: HandoverStatistics()).map { ("handover_\($0.name)", "\($0.value)") }
+        lines += loop.named(like: LoopStatistics()).map { ("loop_\($0.name)", "\($0.value)") }
         lines += kernel.named(like: KernelStatistics()).map { ("kernel_\($0.name)", "\($0.value)") }
         return lines + stackLines { !Self.isTCP($0) }
     }

@@ -9,10 +9,15 @@ enum InfoSection: String, CaseIterable {
     case server, clients, memory, persistence, stats, replication, cpu, modules, cluster, network, tcp, shards
     case networkShards = "network_shards"
     case tcpShards = "tcp_shards"
+    case cycles
+    case cyclesShards = "cycles_shards"
     case keyspace
 
-    /// Shown without being asked for. The counters of each shard are long, as Redis's `commandstats` is.
-    private var isDefault: Bool { self != .modules && self != .networkShards && self != .tcpShards }
+    /// Shown without being asked for. The counters of each shard are long, as Redis's `commandstats` is; where time goes is
+    /// for who looks into it.
+    private var isDefault: Bool {
+        ![.modules, .networkShards, .tcpShards, .cycles, .cyclesShards].contains(self)
+    }
 
     var title: String {
         switch self {
@@ -62,8 +67,10 @@ struct InfoText {
         case .network: network
         case .tcp: total.network.tcpLines
         case .shards: shardLines
-        case .networkShards: eachShard("network", \.networkLines)
-        case .tcpShards: eachShard("tcp", \.tcpLines)
+        case .networkShards: eachShard("network", \.network.networkLines)
+        case .tcpShards: eachShard("tcp", \.network.tcpLines)
+        case .cycles: total.cycles.lines
+        case .cyclesShards: eachShard("cycles", \.cycles.lines)
         case .keyspace: keyspace
         }
     }
@@ -146,9 +153,9 @@ struct InfoText {
     }
 
     /// `tcp_shard0:name=value,...`, as Redis writes a line for each command in `commandstats`.
-    private func eachShard(_ name: String, _ lines: (NetworkReport) -> [Line]) -> [Line] {
+    private func eachShard(_ name: String, _ lines: (ShardReport) -> [Line]) -> [Line] {
         shards.enumerated().map { index, report in
-            ("\(name)_shard\(index)", lines(report.network).map { "\($0.0)=\($0.1)" }.joined(separator: ","))
+            ("\(name)_shard\(index)", lines(report).map { "\($0.0)=\($0.1)" }.joined(separator: ","))
         }
     }
 

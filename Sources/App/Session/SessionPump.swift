@@ -41,37 +41,40 @@ final class SessionPump {
     /// clients that ask for large values together must not keep everybody's packets waiting until the last is copied.
     private static let spansPerTurn = 512
 
-    func serveStack() {
+    func serveStack<P: Probe>(_ probe: P) {
         let stack = Unmanaged.passUnretained(streams.stack!)
         sink.furtherSpans = 0
         while sink.furtherSpans < Self.spansPerTurn, let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
             guard let context = ready.context else {
-                greet(ready.connection, ready.events, streams.stack!)
+                greet(ready.connection, ready.events, streams.stack!, probe)
                 continue
             }
             if ready.events == .readable {
                 // Nearly always; the kind of the stream is known here.
-                read(Session(context), StackPort(stack: stack, connection: ready.connection))
+                read(Session(context), StackPort(stack: stack, connection: ready.connection), probe)
             } else {
-                handle(ready.events, Session(context))
+                handle(ready.events, Session(context), probe)
             }
         }
+        probe.mark(.tcp)
     }
 
     @inline(never)
-    private func greet(_ connection: TCPConnection, _ events: StreamEvents, _ stack: Stack) {
+    private func greet<P: Probe>(
+        _ connection: TCPConnection, _ events: StreamEvents, _ stack: Stack, _ probe: P
+    ) {
         if events.contains(.opened) {
             let (address, port) = stack.remote(connection)
             let local = Endpoint(address: stack.configuration.address, port: stack.localPort(connection))
             let session = open(Stream(connection), remote: Endpoint(address: address, port: port), local: local)
             stack.setContext(connection, session.state)
-            handle(events, session)
+            handle(events, session, probe)
         } else if events.contains(.closed) {
             stack.free(connection)
         }
     }
 
-    func serveKernel() -> Bool {
+    func serveKernel<P: Probe>(_ probe: P) -> Bool {
         guard let kernel = streams.kernel else { return false }
         var work = false
         sink.furtherSpans = 0
@@ -79,17 +82,18 @@ final class SessionPump {
             work = true
             let events = kernel.takeEvents(connection)
             if let context = kernel.context(connection) {
-                handle(events, Session(context))
+                handle(events, Session(context), probe)
             } else if events.contains(.opened) {
                 let session = open(
                     Stream(connection), remote: Endpoint(kernel.remote(connection)),
                     local: Endpoint(kernel.local(connection)))
                 kernel.setContext(connection, session.state)
-                handle(events, session)
+                handle(events, session, probe)
             } else if events.contains(.closed) {
                 kernel.free(connection)
             }
         }
+        probe.mark(.receive)
         return work
     }
 
@@ -112,7 +116,7 @@ final class SessionPump {
         return session
     }
 
-    private func handle(_ events: StreamEvents, _ session: Session) {
+    private func handle<P: Probe>(_ events: StreamEvents, _ session: Session, _ probe: P) {
         if events.contains(.closed) {
             let stream = session.state.pointee.stream
             leave(session)
@@ -120,25 +124,25 @@ final class SessionPump {
             return
         }
         if events.contains(.endOfStream) { session.state.pointee.flags.insert(.endOfStream) }
-        if !events.isDisjoint(with: [.readable, .endOfStream]) { service(session) }
+        if !events.isDisjoint(with: [.readable, .endOfStream]) { service(session, probe) }
     }
 
     // MARK: reading commands
 
     /// Executes what the session has received, until nothing whole is left or it must wait for another shard.
-    func service(_ session: Session) {
+    func service<P: Probe>(_ session: Session, _ probe: P) {
         let stream = session.state.pointee.stream
         switch stream.kind {
-        case .stack: read(session, StackPort(stack: streams.stackReference!, connection: stream.connection))
+        case .stack: read(session, StackPort(stack: streams.stackReference!, connection: stream.connection), probe)
         case .kernel:
             let kernel = Unmanaged.passUnretained(streams.kernel!)
-            read(session, KernelPort(kernel: kernel, connection: stream.kernelConnection))
+            read(session, KernelPort(kernel: kernel, connection: stream.kernelConnection), probe)
         case .none: break
         }
     }
 
     @inline(__always)
-    private func read<Port: StreamPort>(_ session: Session, _ port: Port) {
+    private func read<Port: StreamPort, P: Probe>(_ session: Session, _ port: Port, _ probe: P) {
         let state = session.state
         guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
         state.pointee.lastInteraction = shard.monotonic
@@ -150,9 +154,11 @@ final class SessionPump {
         var open = true
         while open {
             let view = port.received()
+            probe.mark(Port.input)
             guard view.count > 0 else { break }
             var feed = RequestFeed(view)
             while open, let arguments = state.pointee.reader.next(&feed, scratch) {
+                probe.mark(.parse)
                 if !begun {
                     let span = sink.begin(state.pointee.stream, with: port.outputSpan())
                     context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
@@ -160,8 +166,10 @@ final class SessionPump {
                 }
                 context.arguments = arguments
                 open = run(&context, session)
+                probe.mark(state.pointee.outstanding == 0 ? .execute : .crossShard)
             }
             port.consume(state.pointee.reader.finish(&feed, scratch))
+            probe.mark(.parse)
             if feed.error != nil {
                 if begun { port.commit(context.reply.finish()) }
                 shard.statistics.protocolErrors &+= 1
@@ -327,7 +335,7 @@ final class SessionPump {
     }
 
     /// Goes on with the sessions that waited. Returns whether any did.
-    func resume() -> Bool {
+    func resume<P: Probe>(_ probe: P) -> Bool {
         guard !resumable.isEmpty else { return false }
         swap(&resumable, &resuming)
         for session in resuming {
@@ -335,7 +343,7 @@ final class SessionPump {
             if session.state.pointee.flags.contains(.left) {
                 removeIfFree(session)
             } else if unpark(session) {
-                service(session)
+                service(session, probe)
             }
         }
         resuming.removeAll(keepingCapacity: true)

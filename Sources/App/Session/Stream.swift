@@ -35,6 +35,8 @@ struct Stream: BitwiseCopyable, @unchecked Sendable {
 /// One stream whose kind is known at compile time: what the reading of commands is specialised for, so that the kind is
 /// asked once for a burst of commands.
 protocol StreamPort: BitwiseCopyable {
+    /// Whose time it takes to get at received bytes.
+    static var input: CycleAccount.Stage { get }
     func received() -> ByteView
     func consume(_ count: Int)
     func outputSpan() -> OutputSpan
@@ -46,6 +48,7 @@ struct StackPort: StreamPort {
     let stack: Unmanaged<Stack>
     let connection: TCPConnection
 
+    static var input: CycleAccount.Stage { .tcp }
     @inline(__always) func received() -> ByteView { stack._withUnsafeGuaranteedRef { $0.received(connection) } }
     @inline(__always) func consume(_ count: Int) { stack._withUnsafeGuaranteedRef { $0.consume(connection, count) } }
     @inline(__always) func outputSpan() -> OutputSpan { stack._withUnsafeGuaranteedRef { $0.outputSpan(connection) } }
@@ -58,6 +61,8 @@ struct KernelPort: StreamPort {
     let kernel: Unmanaged<KernelStack>
     let connection: KernelConnection
 
+    /// The kernel's TCP; `received` reads the socket.
+    static var input: CycleAccount.Stage { .receive }
     @inline(__always) func received() -> ByteView { kernel._withUnsafeGuaranteedRef { $0.received(connection) } }
     @inline(__always) func consume(_ count: Int) { kernel._withUnsafeGuaranteedRef { $0.consume(connection, count) } }
     @inline(__always) func outputSpan() -> OutputSpan { kernel._withUnsafeGuaranteedRef { $0.outputSpan(connection) } }

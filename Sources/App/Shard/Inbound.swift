@@ -32,7 +32,7 @@ final class Inbound {
         return false
     }
 
-    func drain() -> Bool {
+    func drain<P: Probe>(_ probe: P) -> Bool {
         var work = false
         for peer in 0..<shard.shardCount where peer != shard.id {
             let ring = shard.mesh.ring(from: peer, to: shard.id)
@@ -40,7 +40,7 @@ final class Inbound {
             while left > 0, let message = ring.pop() {
                 left &-= 1
                 switch message.kind {
-                case .request: execute(message.block.assumingMemoryBound(to: RemoteRequest.self))
+                case .request: execute(message.block.assumingMemoryBound(to: RemoteRequest.self), probe)
                 case .reply:
                     shard.outbound.credit(from: peer)
                     pump.deliver(message.block.assumingMemoryBound(to: RemoteRequest.self))
@@ -49,17 +49,24 @@ final class Inbound {
                 }
             }
             if left != budget {
-                if !handed.isEmpty { inputHanded() }
+                probe.mark(.crossShard)
+                if !handed.isEmpty {
+                    inputHanded()
+                    probe.mark(.tcp)
+                }
                 ring.release()
                 work = true
             }
         }
-        if work, streams.stack?.hasReady == true { pump.serveStack() }
+        if work, streams.stack?.hasReady == true { pump.serveStack(probe) }
         return work
     }
 
-    private func execute(_ request: UnsafeMutablePointer<RemoteRequest>) {
+    @inline(__always)
+    private func execute<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, _ probe: P) {
+        probe.mark(.crossShard)
         shard.execute(request, sink: sink)
+        probe.mark(.execute)
         shard.outbound.sendBack(request, to: Int(request.pointee.origin))
     }
 

@@ -15,6 +15,8 @@ final class Outbound {
     /// Frames of our pool that other shards read; at most `Mesh.frameCredits`.
     private(set) var lentFrames = 0
     var statistics = HandoverStatistics()
+    /// Shards that slept and were woken, by a system call each.
+    private(set) var wakesSent: UInt64 = 0
 
     init(mesh: Mesh, id: Int) {
         self.mesh = mesh
@@ -108,7 +110,7 @@ final class Outbound {
             let isNew = mesh.ring(from: id, to: shard).publish()
             if isNew, wanted[shard] {
                 wanted[shard] = false
-                mesh.waker(of: shard).wake()
+                if mesh.waker(of: shard).wake() { wakesSent &+= 1 }
             }
         }
     }

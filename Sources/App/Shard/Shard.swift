@@ -40,12 +40,12 @@ final class Shard<L: Link, C: Clock> {
     private var kicks = KickPolicy()
     /// Monotonic time at which the wall clock's millisecond changes.
     private var nextMillisecond: Nanoseconds = 0
-    /// A millisecond has begun since the timers were looked at, or they had more to do than one turn's budget.
-    private var timersAreDue = true
     /// More sessions are to be looked at for the directive `timeout` than one turn does.
     private var moreIdle = false
     /// When a turn last found something to do.
     private var lastWork: Nanoseconds = 0
+    /// The last turn found something to do.
+    private var isBusy = false
 
     init(state: ShardState, link: L?, clock: C) {
         self.state = state
@@ -59,31 +59,75 @@ final class Shard<L: Link, C: Clock> {
         burst = FrameQueue(capacity: 256)
         pump = SessionPump(shard: state, streams: state.streams)
         inbound = Inbound(shard: state, streams: state.streams, pump: pump, pool: link?.pool)
+        state.cycles = CycleAccount(
+            now: clock.monotonic, ticksPerReading: clock.ticksPerReading, seed: state.entropy.next())
     }
 
     deinit { burst.deallocate() }
 
-    /// One turn of the loop. Returns whether there was anything to do.
+    /// One turn of the loop, its time attributed. Returns whether there was anything to do.
     @discardableResult func turn() -> Bool {
+        guard state.cycles.untilSample > 0 else { return observedTurn() }
+        let work = turn(Unobserved())
+        if work {
+            state.cycles.untilSample &-= 1
+            if !isBusy { changeBusy(true) }
+        } else if isBusy {
+            changeBusy(false)
+        }
+        return work
+    }
+
+    @inline(never) private func observedTurn() -> Bool {
+        let probe = Observed(clock: clock, shard: state)
+        let work = turn(probe)
+        probe.end(hadWork: work)
+        if work != isBusy { changeBusy(work) }
+        return work
+    }
+
+    @inline(never) private func changeBusy(_ work: Bool) {
+        isBusy = work
+        state.cycles.change(toBusy: work, now: state.monotonic)
+    }
+
+    @inline(__always) private func turn<P: Probe>(_ probe: P) -> Bool {
         readClock()
         state.refreshConfig()
+        probe.mark(.loop)
 
-        var work = receive()
-        work = pollKernel() || work
+        var work = receive(probe)
+        work = pollKernel(probe) || work
         if state.shardCount > 1 {
-            if inbound.drain() {
+            if inbound.drain(probe) {
                 work = true
                 // A reply to CONFIG SET may have come: what its client said behind it sees what was set.
                 state.refreshConfig()
             }
-            work = pump.resume() || work
+            work = pump.resume(probe) || work
+            probe.mark(.crossShard)
         }
-        work = timers() || work
-        if !state.pendingClose.isEmpty { pump.closePending() }
-        work = transmit() || work
-        if state.shardCount > 1 { state.outbound.publish() }
-        if hasLink { link!.reclaim() }
+        if state.choresAreDue { work = chores(probe) || work }
+        probe.mark(.timers)
+        if hasKernel {
+            streams.kernel!.output(now: state.monotonic)
+            probe.mark(.transmit)
+        }
+        if let stack {
+            work = transmit(stack, probe) || work
+            publish(probe)
+            link.unsafelyUnwrapped.reclaim()
+            probe.mark(.transmit)
+        } else {
+            publish(probe)
+        }
         return work
+    }
+
+    @inline(__always) private func publish<P: Probe>(_ probe: P) {
+        guard state.shardCount > 1 else { return }
+        state.outbound.publish()
+        probe.mark(.crossShard)
     }
 
     /// One reading a turn. The wall clock is read when its millisecond changes, and follows the other in between: a step
@@ -99,45 +143,49 @@ final class Shard<L: Link, C: Clock> {
         state.unixOffset = unix &* 1000 &- now
         state.unixMilliseconds = unix / 1000
         nextMillisecond = now &+ (1000 &- unix % 1000) &* 1000
-        timersAreDue = true
+        state.choresAreDue = true
     }
 
     // `link!` and `streams.stack!` rather than a local name for them: a local costs a retain and a release each. Where that
-    // is not enough, `_withUnsafeGuaranteedRef` says that the object stays.
+    // is not enough, `_withUnsafeGuaranteedRef` says that the object stays. Where there is a stack there is a link
+    // (`init`): the three calls of every turn do not ask again.
 
-    @inline(__always) private func receive() -> Bool {
+    @inline(__always) private func receive<P: Probe>(_ probe: P) -> Bool {
         guard let stack else { return false }
-        let count = link!.receive(into: burst, limit: burstLimit)
+        let count = link.unsafelyUnwrapped.receive(into: burst, limit: burstLimit)
+        probe.mark(.receive)
         if count > 0 {
             stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
             if state.shardCount > 1, !streams.stack!.strays.isEmpty {
                 inbound.handOver(streams.stack!.strays, pool: link!.pool)
             }
+            probe.mark(.tcp)
         } else if !stack._withUnsafeGuaranteedRef({ $0.hasReady }) {
             return false
         }
-        pump.serveStack()
+        pump.serveStack(probe)
         return true
     }
 
-    @inline(__always) private func pollKernel() -> Bool { hasKernel && pollSockets() }
+    @inline(__always) private func pollKernel<P: Probe>(_ probe: P) -> Bool { hasKernel && pollSockets(probe) }
 
-    private func pollSockets() -> Bool {
+    private func pollSockets<P: Probe>(_ probe: P) -> Bool {
         // An epoll_wait each turn would cost the packets' path more than the packets: without kernel clients once a
         // millisecond is enough, and a sleeping shard is woken by the descriptor itself.
         guard streams.kernel!.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
         nextKernelPoll = state.monotonic + .milliseconds(1)
         streams.kernel!.poll(now: state.monotonic)
-        return pump.serveKernel()
+        probe.mark(.receive)
+        return pump.serveKernel(probe)
     }
 
-    @inline(__always) private func timers() -> Bool { timersAreDue && runTimers() }
-
-    private func runTimers() -> Bool {
+    /// Timers, keys that expire, idle clients, sessions that were condemned. Whether there is more than one turn's budget.
+    private func chores<P: Probe>(_ probe: P) -> Bool {
         var more = false
         if let stack {
             more = stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
-            if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveStack() }
+            probe.mark(.timers)
+            if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveStack(probe) }
         }
         if state.monotonic >= nextCron {
             cron()
@@ -145,23 +193,28 @@ final class Shard<L: Link, C: Clock> {
         } else if moreIdle {
             moreIdle = pump.sweepIdle()
         }
-        timersAreDue = state.tendKeys() || more || moreIdle
-        return timersAreDue
+        state.choresAreDue = state.tendKeys() || more || moreIdle
+        pump.closePending()
+        return state.choresAreDue
     }
 
     private func cron() {
         nextCron = state.monotonic + .milliseconds(100)
         streams.linkStatistics = link?.statistics
+        var (voluntary, involuntary): (UInt64, UInt64) = (0, 0)
+        apus_context_switches(&voluntary, &involuntary)
+        state.loop.voluntarySwitches = voluntary
+        state.loop.involuntarySwitches = involuntary
+        state.loop.questions &+= 1
         pump.cron()
     }
 
-    @inline(__always) private func transmit() -> Bool {
-        if hasKernel { streams.kernel!.output(now: state.monotonic) }
-        guard let stack else { return false }
+    @inline(__always) private func transmit<P: Probe>(_ stack: Unmanaged<Stack>, _ probe: P) -> Bool {
         stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
+        probe.mark(.tcp)
         let queue = stack._withUnsafeGuaranteedRef { $0.transmitQueue }
         guard !queue.isEmpty, kicks.shouldKick(waiting: queue.count, now: state.monotonic) else { return false }
-        return link!.transmit(from: queue) > 0
+        return link.unsafelyUnwrapped.transmit(from: queue) > 0
     }
 
     /// Sends what is held.
@@ -186,7 +239,8 @@ final class Shard<L: Link, C: Clock> {
             RCUThread.quiescent()
         }
         pump.closeAll()
-        _ = transmit()
+        streams.kernel?.output(now: state.monotonic)
+        if let stack { _ = transmit(stack, Unobserved()) }
         if kicks.isHolding { flush() }
     }
 
@@ -204,14 +258,17 @@ final class Shard<L: Link, C: Clock> {
                 apus_cpu_relax()
             }
         }
-        if state.sharesCore { sched_yield() }
+        if state.sharesCore {
+            state.loop.yields &+= 1
+            sched_yield()
+        }
     }
 
     /// Sleeps until a frame, a kernel socket, another shard or a timer wants this shard.
     private func sleep() {
         let waker = state.mesh.waker(of: state.id)
         waker.announceSleep()
-        defer { waker.awake() }
+        defer { if waker.awake() { state.loop.wakesReceived &+= 1 } }
         if kicks.isHolding { flush() }
         // After the announcement: a message published before it would otherwise be slept over.
         guard !inbound.hasMessages, !state.mesh.isStopping, streams.kernel?.hasEvents != true else { return }
@@ -221,13 +278,16 @@ final class Shard<L: Link, C: Clock> {
             pollfd(fd: streams.kernel?.descriptor ?? -1, events: Int16(POLLIN), revents: 0)
         )
         // Timers have ticks of a millisecond; rounding down would spin through the last of it.
-        let span = max(0, nextDeadline() - clock.monotonic)
+        let asleepFrom = clock.monotonic
+        let span = max(0, nextDeadline() - asleepFrom)
         let timeout = Int32((span + 999_999) / 1_000_000)
         RCUThread.offline()
         _ = withUnsafeMutableBytes(of: &descriptors) { bytes in
             poll(bytes.baseAddress!.assumingMemoryBound(to: pollfd.self), 3, timeout)
         }
         RCUThread.online()
+        state.loop.polls &+= 1
+        state.cycles.slept(for: clock.monotonic - asleepFrom)
         nextKernelPoll = 0
     }
 

@@ -44,9 +44,15 @@ final class ShardState {
     /// There is no core without a shard: clients on this machine need the idle time of ours.
     var sharesCore = false
     var statistics = ShardStatistics()
+    var loop = LoopStatistics()
+    /// Where this shard's time goes; begun by its loop.
+    var cycles: CycleAccount
     /// Sessions that are to be closed at the next opportunity (CLIENT KILL, output limit); each has the flag `closeNow`,
     /// which keeps its memory.
     var pendingClose: [Session] = []
+    /// A millisecond has begun since the timers were looked at, they had more to do than one turn's budget, or a session is
+    /// to be closed.
+    var choresAreDue = true
     /// Sessions in `sessions` that are no clients any more: left, or refused.
     var departed = 0
 
@@ -64,6 +70,7 @@ final class ShardState {
         self.streams = streams
         table = CommandTable.shared
         self.entropy = entropy
+        cycles = CycleAccount(now: 0, ticksPerReading: 0, seed: self.entropy.next())
         slots = SlotTable(shardCount: mesh.shardCount)
         sessions = SessionTable(shard: id, shardCount: mesh.shardCount)
         outbound = Outbound(mesh: mesh, id: id)
@@ -122,6 +129,7 @@ final class ShardState {
     func closeSoon(_ session: Session) {
         session.state.pointee.flags.insert(.closeNow)
         pendingClose.append(session)
+        choresAreDue = true
     }
 
     // MARK: executing
@@ -179,6 +187,12 @@ extension ShardState {
         if let linkStatistics = streams.linkStatistics { report.link = CounterBlock(linkStatistics) }
         report.remoteRequests = UInt64(requests.liveCount)
         report.handover = CounterBlock(outbound.statistics)
+        var loop = loop
+        loop.wakesSent = outbound.wakesSent
+        report.loop = CounterBlock(loop)
+        report.systemCalls =
+            loop.systemCalls &+ (streams.linkStatistics?.systemCalls ?? 0)
+            &+ (streams.kernel?.statistics.systemCalls ?? 0)
         return report
     }
 

@@ -20,12 +20,12 @@ public final class SimulatedServer {
 
     /// - Parameters:
     ///   - queues: shards with a queue of the device; 0 means all of them.
+    ///   - clock: the time of all shards.
     public init(
         shards count: Int, queues: Int = 0, seed: UInt64, faults: MemoryWire.Faults = .init(), frames: Int = 4096,
-        config: Config = Config()
+        config: Config = Config(), clock: ManualClock = ManualClock()
     ) {
         var entropy = Entropy(seed: seed)
-        let clock = ManualClock()
         wire = MemoryWire(entropy: Entropy(seed: entropy.next()), faults: faults, now: clock.monotonic)
         wire.isDeferred = true
         mesh = Mesh(shardCount: count)

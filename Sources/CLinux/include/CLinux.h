@@ -28,9 +28,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 // MARK: atomics (C11 orderings on plain memory shared between two threads or with the kernel)
 
@@ -102,6 +106,38 @@ static inline void apus_name_thread(const char *name) { (void)prctl(PR_SET_NAME,
 
 /// Sleeps of the calling thread end within a microsecond or so of their time, not the usual fifty.
 static inline void apus_exact_timers(void) { (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); }
+
+/// Context switches of the calling thread since its start: because it slept, and because it was taken off its core.
+static inline void apus_context_switches(uint64_t *voluntary, uint64_t *involuntary) {
+    // RUSAGE_THREAD is 1; the name needs _GNU_SOURCE.
+    struct rusage usage;
+    memset(&usage, 0, sizeof usage);
+    (void)getrusage((__rusage_who_t)1, &usage);
+    *voluntary = (uint64_t)usage.ru_nvcsw;
+    *involuntary = (uint64_t)usage.ru_nivcsw;
+}
+
+// MARK: time stamp counter
+
+/// The processor's time stamp counter; 0 where there is none. Not ordered with the instructions around it: a stamp may be
+/// some ten cycles off, which is less than waiting for them would cost.
+static inline uint64_t apus_time_stamp(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
+}
+
+/// Whether that counter runs at one rate in all states of the processor (Intel SDM 18.17.1, "invariant TSC").
+static inline int apus_time_stamp_is_invariant(void) {
+#if defined(__x86_64__)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d >> 8 & 1);
+#else
+    return 0;
+#endif
+}
 
 // MARK: interfaces (struct ifreq is a union of pointers and values; Swift sees plain arguments)
 // Each returns 0 or an errno value. `fd` is any socket.

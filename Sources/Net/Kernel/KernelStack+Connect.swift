@@ -7,13 +7,14 @@ extension KernelStack {
     /// why. nil: the kernel refused at once, or no descriptor is left. O(1), some system calls.
     public func connect(to address: SocketAddress, port: UInt16) -> KernelConnection? {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        // socket and connect.
+        statistics.systemCalls &+= 2
         let descriptor = socket(address.family, type, 0)
         guard descriptor >= 0 else {
             connectCode = errno
             return nil
         }
         configure(descriptor)
-        statistics.systemCalls &+= 1
         let code = address.withRaw(port: port) { Glibc.connect(descriptor, $0, $1) }
         // A socket of this machine may be connected, or refused, at once: epoll tells the one and errno the other.
         guard code == 0 || errno == EINPROGRESS else {
@@ -50,6 +51,7 @@ extension KernelStack {
         block.pointee.flags.remove(.connecting)
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
+        statistics.systemCalls &+= 1
         if getsockopt(block.pointee.descriptor, SOL_SOCKET, SO_ERROR, &code, &length) != 0 { code = errno }
         guard code == 0 else {
             connectCode = code

@@ -14,12 +14,14 @@ extension KernelStack {
 
     /// The peer's address (IPv6 in brackets) and port. A system call; allocates.
     public func remote(_ connection: KernelConnection) -> (String, UInt16) {
-        SocketAddress.read(connection.block.pointee.descriptor, getpeername)
+        statistics.systemCalls &+= 1
+        return SocketAddress.read(connection.block.pointee.descriptor, getpeername)
     }
 
     /// Our address (IPv6 in brackets) and port. A system call; allocates.
     public func local(_ connection: KernelConnection) -> (String, UInt16) {
-        SocketAddress.read(connection.block.pointee.descriptor, getsockname)
+        statistics.systemCalls &+= 1
+        return SocketAddress.read(connection.block.pointee.descriptor, getsockname)
     }
 
     /// FIN after all committed bytes. What the peer still sends is thrown away, so that closing does not reset the
@@ -38,6 +40,7 @@ extension KernelStack {
         let block = connection.block
         if !block.pointee.flags.contains(.dead) {
             var linger = linger(l_onoff: 1, l_linger: 0)
+            statistics.systemCalls &+= 1
             _ = setsockopt(
                 block.pointee.descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
             die(block)
@@ -60,6 +63,7 @@ extension KernelStack {
         dropOutput(block)
         live.remove(block)
         // Closing takes the socket out of epoll; no event of it is left, because `poll` handles all it got.
+        statistics.systemCalls &+= 1
         Glibc.close(block.pointee.descriptor)
         slab.free(block)
     }
@@ -111,6 +115,7 @@ extension KernelStack {
         }
         block.pointee.interest = wanted
         var event = epoll_event(events: wanted, data: epoll_data(ptr: UnsafeMutableRawPointer(block)))
+        statistics.systemCalls &+= 1
         _ = epoll_ctl(descriptor, EPOLL_CTL_MOD, block.pointee.descriptor, &event)
     }
 
@@ -122,12 +127,14 @@ extension KernelStack {
         block.pointee.interest = wantedInterest(block)
         var event = epoll_event(
             events: block.pointee.interest, data: epoll_data(ptr: UnsafeMutableRawPointer(block)))
+        statistics.systemCalls &+= 1
         return epoll_ctl(descriptor, EPOLL_CTL_ADD, block.pointee.descriptor, &event) == 0
     }
 
     func unregister(_ block: UnsafeMutablePointer<KernelBlock>) {
         guard block.pointee.interest != Self.unregistered else { return }
         block.pointee.interest = Self.unregistered
+        statistics.systemCalls &+= 1
         _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, block.pointee.descriptor, nil)
     }
 }

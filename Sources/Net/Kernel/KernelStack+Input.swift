@@ -60,6 +60,7 @@ extension KernelStack {
     /// One recv: bytes read, 0 for the end of the stream, -1 for nothing now or an error that was dealt with.
     private func receive(_ block: UnsafeMutablePointer<KernelBlock>) -> Int {
         statistics.systemCalls &+= 1
+        statistics.receives &+= 1
         let count = recv(block.pointee.descriptor, readBuffer, Self.readSize, 0)
         if count >= 0 {
             statistics.receivedBytes &+= UInt64(count)

@@ -95,6 +95,7 @@ extension KernelStack {
     /// One system call over the first chunks. Returns as send(2) does.
     private func send(_ block: UnsafeMutablePointer<KernelBlock>) -> Int {
         statistics.systemCalls &+= 1
+        statistics.sends &+= 1
         let head = block.pointee.firstChunk!
         if head.pointee.next == nil {
             return Glibc.send(
@@ -140,6 +141,7 @@ extension KernelStack {
         guard block.pointee.flags.contains(.finishing), !block.pointee.flags.contains(.finished) else { return }
         block.pointee.flags.insert(.finished)
         if block.pointee.flags.contains(.ended) { return die(block) }
+        statistics.systemCalls &+= 1
         guard Glibc.shutdown(block.pointee.descriptor, Int32(SHUT_WR)) == 0 else { return fail(block) }
         block.pointee.flags.insert(.lingering)
         block.pointee.lingerDeadline = now + Self.lingerTime

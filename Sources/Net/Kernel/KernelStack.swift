@@ -17,8 +17,12 @@ public struct KernelStatistics: BitwiseCopyable, Sendable {
     public var lingerTimeouts: UInt64 = 0
     /// Active opens that succeeded.
     public var opened: UInt64 = 0
-    /// epoll_wait, accept4, connect, recv, send: what the data path asked of the kernel.
+    /// System calls, all of them. Of those: epoll_wait, recv, and send or sendmsg; the others accept, connect, configure,
+    /// watch and close sockets.
     public var systemCalls: UInt64 = 0
+    public var polls: UInt64 = 0
+    public var receives: UInt64 = 0
+    public var sends: UInt64 = 0
     public init() {}
 }
 
@@ -136,6 +140,7 @@ public final class KernelStack {
             die(block)
         }
         statistics.systemCalls &+= 1
+        statistics.polls &+= 1
         let count = epoll_wait(descriptor, epollEvents, Int32(Self.eventsPerPoll), 0)
         // EINTR: the next turn asks again.
         guard count > 0 else { return 0 }
@@ -214,6 +219,7 @@ public final class KernelStack {
     private func registerListeners() {
         for (index, listener) in listeners.enumerated() {
             var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: UInt64(index)))
+            statistics.systemCalls &+= 1
             _ = epoll_ctl(descriptor, EPOLL_CTL_ADD, listener, &event)
         }
     }
@@ -234,6 +240,7 @@ public final class KernelStack {
                 statistics.acceptFailures &+= 1
                 acceptPausedUntil = now + Self.acceptPause
                 for listener in listeners { _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, listener, nil) }
+                statistics.systemCalls &+= UInt64(listeners.count)
                 return
             default: continue  // that connection broke before we had it (accept(2), "Error handling")
             }
@@ -257,6 +264,7 @@ public final class KernelStack {
     }
 
     func configure(_ socket: Int32) {
+        statistics.systemCalls &+= keepalive > 0 ? 5 : 1
         setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         if keepalive > 0 {
             // As Redis: first after `keepalive` seconds, then three times at a third of that.

@@ -49,7 +49,8 @@ public struct LinkStatistics: Sendable {
     /// Frames the device or the driver dropped: no free frame, ring full, oversized.
     public var receiveDrops: UInt64 = 0
     public var transmitDrops: UInt64 = 0
-    /// System calls made to start the device or to receive.
+    /// System calls, all of them; and those of them that started the device to send.
     public var systemCalls: UInt64 = 0
+    public var kicks: UInt64 = 0
     public init() {}
 }

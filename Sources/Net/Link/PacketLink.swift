@@ -227,6 +227,7 @@ public final class PacketLink: Link {
     /// One call sends everything that waits in the ring, unless the socket's send buffer is used up.
     private func send() {
         counters.systemCalls &+= 1
+        counters.kicks &+= 1
         sendPending = Glibc.send(descriptor, nil, 0, Int32(MSG_DONTWAIT)) < 0
     }
 
@@ -236,6 +237,7 @@ public final class PacketLink: Link {
 
     public var statistics: LinkStatistics {
         // The kernel resets its counters when they are read: they are added up here.
+        if descriptor >= 0 { counters.systemCalls &+= 1 }
         var kernel = tpacket_stats()
         var size = socklen_t(MemoryLayout<tpacket_stats>.size)
         if descriptor >= 0, getsockopt(descriptor, SOL_PACKET, PACKET_STATISTICS, &kernel, &size) == 0 {

@@ -96,6 +96,7 @@ public final class TapLink: Link {
         while !queue.isEmpty {
             let frame = queue.peek()
             statistics.systemCalls &+= 1
+            statistics.kicks &+= 1
             let written = write(descriptor, pool.address(frame.frame) + Int(frame.offset), Int(frame.length))
             if written < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) { break }
             if written < 0 {

@@ -32,7 +32,7 @@ public final class RCUPublished<Value: AnyObject>: @unchecked Sendable {
     /// (`current`, strongly) and takes the new one only when they differ. It must hold that value: the address of a
     /// freed one could come back with another content.
     @inlinable public var identity: UnsafeRawPointer {
-        UnsafeRawPointer(apus_rcu_dereference(slot)!)
+        UnsafeRawPointer(apus_rcu_dereference(slot).unsafelyUnwrapped)
     }
 
     /// The present value, not retained: one load. Good until the reading thread's next quiescent state; take it anew

@@ -42,29 +42,31 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
         apus_fence_seq_cst()
     }
 
-    /// Sleeper: awake again. Empties the eventfd if it was written.
+    /// Sleeper: awake again. Empties the eventfd if it was written. Whether that took a system call.
     ///
     /// A waker that took the announcement may write only after this call. That write is remembered as owed and read at
     /// a later call; it costs one early end of a sleep. Forgotten, it would end every later sleep at once.
-    public func awake() {
+    @discardableResult public func awake() -> Bool {
         if own.pointee.announced {
             own.pointee.announced = false
             if apus_exchange_u32(sleeping, 0) == 0 { own.pointee.owed &+= 1 }
         }
-        guard own.pointee.owed > 0 else { return }
+        guard own.pointee.owed > 0 else { return false }
         var value: UInt64 = 0
         if read(descriptor, &value, 8) == 8 { own.pointee.owed &-= min(value, own.pointee.owed) }
+        return true
     }
 
-    /// Waker, after publishing. One system call only if the shard sleeps and nobody woke it yet.
-    @inlinable public func wake() {
+    /// Waker, after publishing. One system call only if the shard sleeps and nobody woke it yet; whether it was made.
+    @inlinable @discardableResult public func wake() -> Bool {
         apus_fence_seq_cst()
-        if apus_load_relaxed_u32(sleeping) != 0 { write() }
+        return apus_load_relaxed_u32(sleeping) != 0 && write()
     }
 
-    @usableFromInline @inline(never) func write() {
-        guard apus_exchange_u32(sleeping, 0) == 1 else { return }
+    @usableFromInline @inline(never) func write() -> Bool {
+        guard apus_exchange_u32(sleeping, 0) == 1 else { return false }
         var one: UInt64 = 1
         _ = Glibc.write(descriptor, &one, 8)
+        return true
     }
 }

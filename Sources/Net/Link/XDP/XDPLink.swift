@@ -157,6 +157,7 @@ public final class XDPLink: Link {
         var before = apus_load_relaxed_u32(socket.tx.pointee.consumer)
         while rounds > 0 {
             counters.systemCalls &+= 1
+            counters.kicks &+= 1
             let result = sendto(descriptor, nil, 0, Int32(MSG_DONTWAIT), nil, 0)
             let after = apus_load_acquire_u32(socket.tx.pointee.consumer)
             // Nothing left; or an error without progress (EBUSY, ENOBUFS, ENETDOWN): later.
@@ -212,12 +213,12 @@ public final class XDPLink: Link {
     }
 
     public var statistics: LinkStatistics {
+        guard !closed else { return counters }
+        counters.systemCalls &+= 1
+        let drops = socket.drops()
         var result = counters
-        if !closed {
-            let drops = socket.drops()
-            result.receiveDrops &+= drops.receive
-            result.transmitDrops &+= drops.transmit
-        }
+        result.receiveDrops &+= drops.receive
+        result.transmitDrops &+= drops.transmit
         return result
     }
 
