@@ -5,22 +5,23 @@ APUS := .build/release/apus
 
 RUN_PACKAGES := libxdp-dev libbpf-dev liburcu-dev pkg-config iproute2
 TEST_PACKAGES := redis-server redis-tools python3 python3-redis python3-hiredis libhiredis-dev gcc libc6-dev \
-	binutils valgrind iputils-ping ethtool procps util-linux
-BENCH_PACKAGES := redis-server redis-tools python3 ethtool procps util-linux
-PERF_PACKAGES := $(BENCH_PACKAGES) linux-perf
+	binutils valgrind iputils-ping ethtool procps util-linux python3-matplotlib chromium
+BENCH_PACKAGES := redis-server redis-tools python3 ethtool procps util-linux binutils valgrind linux-perf
+REPORT_PACKAGES := python3 python3-matplotlib
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps bench-deps perf-deps build run test bench differential synflood flamegraph instructions sim format lint clean
+.PHONY: help deps test-deps bench-deps report-deps build run test bench report differential synflood flamegraph instructions sim format lint clean
 
 help:
 	@echo "make run           install what is missing, build, start the server (ARGS=\"--port 6380 ...\")"
 	@echo "make test          install what is missing, build, run every test"
 	@echo "make build         release build: $(APUS)"
 	@echo "make deps          install the Debian packages that building and running need"
-	@echo "make bench         side by side with redis-server (ROUNDS=3 REQUESTS=200000 LINKS=\"xdp packet tap kernel\")"
+	@echo "make bench         the whole comparison with redis-server (QUICK=1, ROUNDS=3, PEER=/path/to/server, CLIENT=kernel)"
+	@echo "make report        perf/out/report.html: what make bench measured, as charts"
 	@echo "make differential  beside Linux's TCP on bad networks, hours in full (ARGS=\"--cells delay10 --rounds 3\")"
 	@echo "make synflood      clients under a flood of forged SYNs (ROUNDS=5 RATE=20000)"
-	@echo "make flamegraph    record the server under load, write perf/out/flamegraph.svg (LINK=xdp SECONDS=10)"
+	@echo "make flamegraph    a flamegraph of each shard under load (LINK=xdp SECONDS=10); BASE=REVISION: what changed since"
 	@echo "make instructions  instructions per request, by callgrind, against perf/budgets.json"
 	@echo "make sim           the whole server under simulated faults (ARGS=\"--seed 1\")"
 	@echo "make fuzz          libFuzzer against the stack and the protocol (TIME=60 seconds a mode, 0: endless; ARGS=segments)"
@@ -37,8 +38,8 @@ test-deps: deps
 bench-deps: deps
 	@tools/install-packages $(BENCH_PACKAGES)
 
-perf-deps: deps
-	@tools/install-packages $(PERF_PACKAGES)
+report-deps:
+	@tools/install-packages $(REPORT_PACKAGES)
 
 build: deps
 	$(SWIFT) build -c release
@@ -52,13 +53,16 @@ test: test-deps
 bench: bench-deps build
 	/usr/bin/python3 perf/bench
 
+report: report-deps
+	/usr/bin/python3 perf/report $(ARGS)
+
 differential: bench-deps build
 	/usr/bin/python3 perf/differential $(ARGS)
 
 synflood: test-deps build
 	/usr/bin/python3 perf/synflood
 
-flamegraph: perf-deps build
+flamegraph: bench-deps build
 	/usr/bin/python3 perf/flamegraph
 
 instructions: test-deps build

@@ -23,11 +23,13 @@ import suites.bench
 import suites.clients
 import suites.commands
 import suites.differential
+import suites.flamegraph
 import suites.echo
 import suites.lifecycle
 import suites.network
 import suites.protocol
 import suites.queues
+import suites.report
 import suites.shards
 import suites.startup
 import suites.statistics
@@ -40,7 +42,8 @@ EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values,
               suites.lifecycle.SlowReaders, suites.lifecycle.Idle,
               suites.statistics.Statistics]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
-              suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo, suites.bench.Bench]
+              suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo, suites.bench.Bench,
+              suites.flamegraph.Flamegraph, suites.report.Report]
 
 
 class Result(unittest.TestResult):
