@@ -26,6 +26,7 @@ def all_targets(summary):
         *echo(summary),
         *instructions(summary),
         *calls(summary),
+        *shards(summary),
     ]
     return found
 
@@ -162,3 +163,16 @@ def calls(summary):
             f"under {bound:g}",
             lambda value: f"{value.median:.3g}{beside}",
         )
+
+
+def shards(summary):
+    found = summary.document.get("shards") or {}
+    work = "a ring crossing between two busy shards: median"
+    crossing = found.get("crossing_ns", {}).get("1")
+    measured = (f"{crossing[0]} ns", crossing[0] < 1000) if crossing else ("not measured", None)
+    yield Target(work, "under 1 microsecond", *measured)
+    for keys, bound in (("own", 1.9), ("random", 1.5)):
+        for pipeline in (1, 16):
+            ratio = found.get("two_over_one", {}).get(f"pipeline {pipeline}, {keys} keys")
+            measured = (f"{ratio:.2f} times", ratio >= bound) if ratio else ("not measured", None)
+            yield Target(f"two shards over one, {keys} keys, pipeline {pipeline}", f"at least {bound:g} times", *measured)
