@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Instructions per request by part of the path: callgrind's count of each function, and which part the function is of.
 
 The same runs as perf/instructions: each case with two numbers of requests, the difference over the difference. What is

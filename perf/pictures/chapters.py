@@ -21,11 +21,12 @@ class Chapter:
 def chapters(summary):
     at_fifty = speed.ratio_words(summary, REFERENCE)
     found = f" At 50 connections {summary.label(OURS)} answers {at_fifty}." if at_fifty else ""
+    echo = any(summary.runs("echo", name) for name in summary.names("echo"))
+    limit = " The dashed line is the physical limit: frames of the same size that are only turned around." if echo else ""
     texts = [
         ("connections", "Throughput against connections", speed.connections, f"""
           Requests a second of a closed loop, GET of 64 bytes without a pipeline; bands are the spread over the rounds.
-          Higher is better.{found} The dashed line is the physical limit: frames of the same size that are only turned
-          around."""),
+          Higher is better.{found}{limit}"""),
         ("pipelines", "Throughput by command and pipeline", speed.pipelines, """
           Requests a second at 50 connections, 64-byte values; black lines are least and greatest of the rounds. Longer
           is better."""),
