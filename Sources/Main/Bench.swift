@@ -76,6 +76,13 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "The core to stay on.")
     var core: Int?
 
+    @Flag(help: "Datagrams to 'apus echo' over a bare xdp or packet link, -c of them under way; no TCP.")
+    var udpEcho = false
+    @Option(help: "Bytes of a datagram's frame, Ethernet header included.")
+    var requestFrame = 111
+    @Option(help: "Bytes of the answers' frames; others are counted as errors. 'apus echo' makes them.")
+    var replyFrame: Int?
+
     @Flag(name: .customShort("l"), help: "Run the tests for ever.")
     var loop = false
     @Flag(name: .shortAndLong, help: "A line for each test.")
@@ -122,6 +129,7 @@ struct BenchCommand: ParsableCommand {
         (settings.keyspace, settings.distribution, settings.seed) = (keyspace, distribution, seed)
         settings.ratio = (ratio.sets, ratio.gets)
         settings.keepsAlive = keepalive != 0
+        (settings.sendsDatagrams, settings.requestFrame, settings.replyFrame) = (udpEcho, requestFrame, replyFrame)
         (settings.rate, settings.arrivals, settings.verifies) = (rate, arrivals, verify)
         (settings.link, settings.interface, settings.address) = (link, interface, address)
         (settings.addresses, settings.gateway, settings.xdpMode, settings.core) = (addresses, gateway, xdpMode, core)

@@ -39,6 +39,7 @@ public enum Bench {
     private static func over<L: Link>(
         _ link: L, _ settings: BenchSettings, _ plans: [BenchPlan]
     ) throws(BenchError) -> Int32 {
+        if settings.sendsDatagrams { return try DatagramRun(settings, link: link).run() }
         let transport = StackTransport(
             link, stackConfiguration(settings, hardware: link.hardwareAddress, mtu: link.mtu),
             addresses: settings.addresses, host: IPv4Address(settings.host)!, port: UInt16(settings.port),
@@ -66,6 +67,9 @@ public enum Bench {
             kind: settings.link, interface: settings.interface, address: address.address,
             prefixLength: address.prefixLength)
         wanted.mode = settings.xdpMode
+        wanted.addresses = settings.addresses
+        // Each connection may have a frame in either direction at a time.
+        wanted.framesPerQueue = min(1 << 17, max(8_192, settings.clients * 3))
         do throws(LinkError) {
             return try LinkSet.open(wanted)
         } catch {

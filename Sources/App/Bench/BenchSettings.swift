@@ -49,6 +49,13 @@ public struct BenchSettings: Sendable {
     /// The core to stay on; nil: any.
     public var core: Int?
 
+    // Datagrams to `apus echo` instead of requests
+    public var sendsDatagrams = false
+    /// Bytes of their frames, from the Ethernet header on.
+    public var requestFrame = 111
+    /// What their answers must have; nil: anything.
+    public var replyFrame: Int?
+
     // What to tell
     public var isQuiet = false
     public var isCSV = false
@@ -96,6 +103,20 @@ public struct BenchSettings: Sendable {
             !verifies || keyspace <= Verifier.largestKeyspace,
             "At most \(Verifier.largestKeyspace) keys can be verified (--verify, -r).")
         try checkLink()
+        if sendsDatagrams { try checkDatagrams() }
+    }
+
+    private func checkDatagrams() throws(BenchError) {
+        try Self.require(
+            link == .xdp || link == .packet, "Datagrams need a bare link: --link xdp or packet (--udp-echo).")
+        try Self.require(
+            addresses == 1 && rate == nil && !verifies && command.isEmpty,
+            "Datagrams are sent from one address in a closed loop, and are all alike (--udp-echo).")
+        try Self.require(clients <= 4_096, "At most 4096 datagrams are under way, not \(clients) (-c, --udp-echo).")
+        let frames = DatagramProbe.minimumFrame...1_514
+        try Self.require(
+            frames.contains(requestFrame),
+            "A frame has \(frames.lowerBound) to \(frames.upperBound) bytes, not \(requestFrame) (--request-frame).")
     }
 
     private func checkLink() throws(BenchError) {

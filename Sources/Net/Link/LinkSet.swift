@@ -15,6 +15,8 @@ public struct LinkConfiguration: Sendable {
     /// The stack's address and its subnet's length. `auto` defaults to 10.77.0.2/24.
     public var address: IPv4Address
     public var prefixLength: Int
+    /// Consecutive addresses from `address` on that are ours, for a client with many connections; each has a stack.
+    public var addresses = 1
     public var mode: XDPMode = .auto
     /// Queues wanted, one for each shard. There may be fewer.
     public var queues = 1
@@ -79,8 +81,8 @@ public final class LinkSet {
     /// `.missingPrivilege`: the server then serves kernel sockets and says so.
     public static func open(_ configuration: LinkConfiguration) throws(LinkError) -> LinkSet {
         precondition(configuration.kind != .kernel, "kernel sockets need no link")
-        if AddressCheck.isLocal(configuration.address) {
-            throw .addressInUse(configuration.address, owner: "the kernel of this machine")
+        for address in configuration.allAddresses where AddressCheck.isLocal(address) {
+            throw .addressInUse(address, owner: "the kernel of this machine")
         }
         switch configuration.kind {
         case .auto:
@@ -104,7 +106,8 @@ public final class LinkSet {
                 let found = try Interface(named: interface)
                 guard found.isUp else { throw .interfaceDown(interface) }
                 try checkFree(configuration.address, found)
-                let link = try PacketLink(found, address: configuration.address, pool: pool)
+                let link = try PacketLink(
+                    found, address: configuration.address, addresses: configuration.addresses, pool: pool)
                 return LinkSet(.packet([link]), [link], interface, nil, nil)
             } catch {
                 pool.deallocate()
@@ -142,7 +145,8 @@ public final class LinkSet {
             throw .tooManyQueues(interface: name, queues: interface.queueCount, shards: configuration.queues)
         }
         if pair == nil { try checkFree(configuration.address, interface) }
-        let program = try XDPProgram(interface, address: configuration.address, mode: configuration.mode)
+        let program = try XDPProgram(
+            interface, address: configuration.address, count: configuration.addresses, mode: configuration.mode)
         var links: [XDPLink] = []
         for queue in 0..<interface.queueCount {
             let pool = configuration.makePool()
@@ -180,6 +184,10 @@ public final class LinkSet {
 
 extension LinkConfiguration {
     fileprivate func makePool() -> FramePool { FramePool(count: framesPerQueue, frameSize: frameSize) }
+
+    fileprivate var allAddresses: [IPv4Address] {
+        (0..<addresses).map { IPv4Address(bits: address.bits + UInt32($0)) }
+    }
 
     /// The subnet's first host address, or the second if the stack has the first: the kernel's end of a pair or TAP.
     var firstOther: IPv4Address {

@@ -40,9 +40,11 @@ public final class PacketLink: Link {
     /// The frame's place in a transmit slot: behind the aligned tpacket2_hdr.
     private static let transmitOffset = 32
 
-    /// With an address: frames to it and ARP about it. Without one: every frame on the wire (promiscuous mode), for a
-    /// bridge. `slots` is a power of two.
-    public init(_ interface: Interface, address: IPv4Address?, pool: FramePool, slots: Int = 1024) throws(LinkError) {
+    /// With an address: frames to it and ARP about it, and to the `addresses` - 1 that follow it. Without one: every frame on
+    /// the wire (promiscuous mode), for a bridge. `slots` is a power of two.
+    public init(
+        _ interface: Interface, address: IPv4Address?, addresses: Int = 1, pool: FramePool, slots: Int = 1024
+    ) throws(LinkError) {
         precondition(slots.nonzeroBitCount == 1 && slots >= 64, "slots must be a power of two")
         guard interface.isUp else { throw .interfaceDown(interface.name) }
         try XDPLink.checkMTU(interface, frameSize: pool.frameSize)
@@ -54,7 +56,8 @@ public final class PacketLink: Link {
         let file = socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard file >= 0 else { throw .call("open a packet socket", errno) }
         do throws(LinkError) {
-            ring = try Self.configure(file, interface, address, slots, slotSize)
+            if let address { try Self.attachFilter(file, address, addresses) }
+            ring = try Self.configure(file, interface, isOpen: address == nil, slots, slotSize)
         } catch {
             Glibc.close(file)
             throw error
@@ -75,14 +78,13 @@ public final class PacketLink: Link {
 
     /// Everything is set before the socket is bound to the interface, so no frame arrives that the filter has not seen.
     private static func configure(
-        _ file: Int32, _ interface: Interface, _ address: IPv4Address?, _ slots: Int, _ slotSize: Int
+        _ file: Int32, _ interface: Interface, isOpen: Bool, _ slots: Int, _ slotSize: Int
     ) throws(LinkError) -> UnsafeMutableRawPointer {
         func set<Value: BitwiseCopyable>(_ level: Int32, _ option: Int32, _ value: Value) -> Int32 {
             withUnsafeBytes(of: value) {
                 setsockopt(file, level, option, $0.baseAddress, socklen_t($0.count)) == 0 ? 0 : errno
             }
         }
-        if let address { try attachFilter(file, address) }
         let blockSize = max(slotSize, 64 << 10)
         let request = tpacket_req(
             tp_block_size: UInt32(blockSize), tp_block_nr: UInt32(slots * slotSize / blockSize),
@@ -116,7 +118,7 @@ public final class PacketLink: Link {
             munmap(map, size)
             throw .call("bind a packet socket to interface \(interface.name)", bound)
         }
-        if address == nil {
+        if isOpen {
             var membership = packet_mreq()
             membership.mr_ifindex = Int32(interface.index)
             membership.mr_type = UInt16(PACKET_MR_PROMISC)
@@ -126,9 +128,11 @@ public final class PacketLink: Link {
         return map
     }
 
-    /// A classic BPF program on the socket: ARP whose target protocol address is ours, IPv4 to our address, nothing
+    /// A classic BPF program on the socket: ARP whose target protocol address is ours, IPv4 to our addresses, nothing
     /// that the interface only overheard. The kernel still sees all frames, and ignores those to an address not its own.
-    private static func attachFilter(_ file: Int32, _ address: IPv4Address) throws(LinkError) {
+    private static func attachFilter(
+        _ file: Int32, _ address: IPv4Address, _ addresses: Int
+    ) throws(LinkError) {
         let loadWord = UInt16(BPF_LD | BPF_W | BPF_ABS)
         let ifEqual = UInt16(BPF_JMP | BPF_JEQ | BPF_K)
         let done = UInt16(BPF_RET | BPF_K)
@@ -136,16 +140,18 @@ public final class PacketLink: Link {
         let packetType = UInt32(bitPattern: -0x1000 + 4)
         var code = [
             sock_filter(code: loadWord, jt: 0, jf: 0, k: packetType),
-            sock_filter(code: ifEqual, jt: 8, jf: 0, k: 3),
+            sock_filter(code: ifEqual, jt: 9, jf: 0, k: 3),
             sock_filter(code: UInt16(BPF_LD | BPF_H | BPF_ABS), jt: 0, jf: 0, k: 12),
             sock_filter(code: ifEqual, jt: 3, jf: 0, k: 0x0806),
-            sock_filter(code: ifEqual, jt: 0, jf: 5, k: 0x0800),
+            sock_filter(code: ifEqual, jt: 0, jf: 6, k: 0x0800),
             // IPv4: destination address.
             sock_filter(code: loadWord, jt: 0, jf: 0, k: 30),
-            sock_filter(code: ifEqual, jt: 2, jf: 3, k: address.bits),
+            sock_filter(code: UInt16(BPF_JMP | BPF_JA), jt: 0, jf: 0, k: 1),
             // ARP: target protocol address.
             sock_filter(code: loadWord, jt: 0, jf: 0, k: 38),
-            sock_filter(code: ifEqual, jt: 0, jf: 1, k: address.bits),
+            // Less the first address it is below the count.
+            sock_filter(code: UInt16(BPF_ALU | BPF_SUB | BPF_K), jt: 0, jf: 0, k: address.bits),
+            sock_filter(code: UInt16(BPF_JMP | BPF_JGE | BPF_K), jt: 1, jf: 0, k: UInt32(addresses)),
             sock_filter(code: done, jt: 0, jf: 0, k: .max),
             sock_filter(code: done, jt: 0, jf: 0, k: 0),
         ]

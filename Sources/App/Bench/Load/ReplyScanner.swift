@@ -25,6 +25,8 @@ struct ReplyScanner: BitwiseCopyable {
     /// The type of the element whose line is being read; 0: none.
     private var type: UInt8 = 0
     private var isNegative = false
+    /// The element under way is the reply's first.
+    private var isFirst = false
     /// The reply under way is an error.
     private var isError = false
 
@@ -43,6 +45,7 @@ struct ReplyScanner: BitwiseCopyable {
                 }
                 let start = position
                 elements = 1
+                isFirst = true
                 isError = false
                 position = element(view, position, &result)
                 if elements == 0 { shape.learn(view, start, position) }
@@ -59,6 +62,7 @@ struct ReplyScanner: BitwiseCopyable {
     mutating func first(_ view: ByteView, _ result: inout ScanResult) -> Int? {
         var position = 0
         elements = 1
+        isFirst = true
         while position < view.count {
             position = skip > 0 ? skipBytes(view, position, &result) : element(view, position, &result)
             if elements == 0 || result.isBroken { return position }
@@ -98,11 +102,11 @@ struct ReplyScanner: BitwiseCopyable {
     /// A simple element: to the end of its line.
     private mutating func line(_ view: ByteView, _ start: Int, _ result: inout ScanResult) -> Int {
         guard let end = memchr(view.base + start, 10, view.count &- start) else {
-            if type == UInt8(ascii: "-"), elements == 1 { isError = true }
+            if type == UInt8(ascii: "-"), isFirst { isError = true }
             return view.count
         }
         let next = UnsafeRawPointer(end) - view.base &+ 1
-        if type == UInt8(ascii: "-"), elements == 1 {
+        if type == UInt8(ascii: "-"), isFirst {
             isError = true
             result.errorText = ByteView(view.base + start, max(0, next &- start &- 2))
         }
@@ -138,7 +142,7 @@ struct ReplyScanner: BitwiseCopyable {
         if isNegative { return finish(&result) }
         switch type {
         case UInt8(ascii: "$"), UInt8(ascii: "="), UInt8(ascii: "!"):
-            if type == UInt8(ascii: "!"), elements == 1 { isError = true }
+            if type == UInt8(ascii: "!"), isFirst { isError = true }
             skip = number &+ 2
             return
         case UInt8(ascii: "%"): elements &+= 2 &* number
@@ -152,6 +156,7 @@ struct ReplyScanner: BitwiseCopyable {
     /// An element is complete.
     @inline(__always) private mutating func finish(_ result: inout ScanResult) {
         type = 0
+        isFirst = false
         elements &-= 1
         guard elements == 0 else { return }
         result.replies &+= 1

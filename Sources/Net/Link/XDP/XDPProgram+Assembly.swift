@@ -13,7 +13,7 @@ extension XDPProgram {
     /// The program. Registers: r1 context, r2 first byte of the frame, r3 its end, r4 scratch, r5 the field looked at.
     /// Fields are loaded in network order, so they are compared with constants in network order. The verifier wants
     /// every load proven to lie before r3: each group checks for what it is about to read.
-    static func assemble(address: IPv4Address, map: Int32) -> [UInt64] {
+    static func assemble(address: IPv4Address, count: Int, map: Int32) -> [UInt64] {
         let loadWord = BPF_LDX | BPF_MEM | BPF_W
         let loadHalf = BPF_LDX | BPF_MEM | BPF_H
         let move = BPF_ALU64 | BPF_MOV | BPF_X
@@ -26,11 +26,13 @@ extension XDPProgram {
 
         // Indices of the groups in the array, and the distance of a jump from instruction `index`.
         let arp = 13
-        let compare = 17
-        let pass = 24
+        let comparison = 17
+        let match = compare(address, count)
+        let redirect = comparison + match.count + 1
+        let pass = redirect + 6
         func to(_ target: Int, _ index: Int) -> Int { target - index - 1 }
 
-        return [
+        let head = [
             // 0: r2, r3 = data, data_end (struct xdp_md, offsets 0 and 4).
             word(loadWord, 2, 1, offset: 0),
             word(loadWord, 3, 1, offset: 4),
@@ -47,16 +49,18 @@ extension XDPProgram {
             word(add, 4, 0, 34),
             word(ifGreater, 4, 3, offset: to(pass, 10)),
             word(loadWord, 5, 2, offset: 30),
-            word(jump, offset: to(compare, 12)),
+            word(jump, offset: to(comparison, 12)),
             // 13: ARP: r5 = target protocol address, at 14 + 24 (RFC 826). Requests for our address, broadcast or not,
             // and replies to our own requests both carry it there.
             word(move, 4, 2),
             word(add, 4, 0, 42),
             word(ifGreater, 4, 3, offset: to(pass, 15)),
             word(loadWord, 5, 2, offset: 38),
-            // 17: only what is addressed to us is taken.
-            word(ifNotEqual, 5, 0, offset: to(pass, 17), address.bits.bigEndian),
-            // 18: return bpf_redirect_map(sockets, rx_queue_index, XDP_PASS). The low bits of the flags are what is
+        ]
+        let tail = [
+            // Only what is addressed to us is taken.
+            word(jump, offset: to(pass, redirect - 1)),
+            // return bpf_redirect_map(sockets, rx_queue_index, XDP_PASS). The low bits of the flags are what is
             // returned when the queue has no socket: the kernel gets the frame.
             word(loadWord, 2, 1, offset: 16),
             word(BPF_LD | BPF_IMM | BPF_DW, 1, UInt64(BPF_PSEUDO_MAP_FD), UInt32(bitPattern: map)),
@@ -64,9 +68,21 @@ extension XDPProgram {
             word(moveConstant, 3, 0, XDP_PASS.rawValue),
             word(BPF_JMP | BPF_CALL, 0, 0, UInt32(bitPattern: Int32(BPF_FUNC_redirect_map.rawValue))),
             word(BPF_JMP | BPF_EXIT),
-            // 24: return XDP_PASS.
+            // pass: return XDP_PASS.
             word(moveConstant, 0, 0, XDP_PASS.rawValue),
             word(BPF_JMP | BPF_EXIT),
+        ]
+        return head + match + tail
+    }
+
+    /// Jumps over the next instruction behind it if r5, as it lies on the wire, is one of the addresses.
+    private static func compare(_ address: IPv4Address, _ count: Int) -> [UInt64] {
+        if count == 1 { return [word(BPF_JMP32 | BPF_JEQ | BPF_K, 5, 0, offset: 1, address.bits.bigEndian)] }
+        // As a number of this machine, less the first address: below the count.
+        return [
+            word(BPF_ALU | BPF_END | BPF_TO_BE, 5, 0, 32),
+            word(BPF_ALU | BPF_SUB | BPF_K, 5, 0, address.bits),
+            word(BPF_JMP32 | BPF_JLT | BPF_K, 5, 0, offset: 1, UInt32(count)),
         ]
     }
 }

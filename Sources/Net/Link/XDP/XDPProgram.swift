@@ -15,7 +15,7 @@ public enum XDPMode: String, Sendable, CaseIterable {
 
 /// The filter in front of the kernel's own stack on one interface, and the table of sockets that it redirects to.
 ///
-/// It takes ARP packets whose target protocol address is ours and IPv4 packets to our address, and passes everything
+/// It takes ARP packets whose target protocol address is ours and IPv4 packets to our addresses, and passes everything
 /// else, so the kernel keeps working on the same interface. It is attached through a BPF link: when this process ends
 /// in any way, the kernel closes the link's descriptor and the interface is as it was.
 public final class XDPProgram {
@@ -27,12 +27,15 @@ public final class XDPProgram {
     private var link: Int32
     private let lock: InterfaceLock
 
-    /// Loads and attaches. With `.auto` the driver's hook is tried first, then the generic one.
-    public init(_ interface: Interface, address: IPv4Address, mode: XDPMode) throws(LinkError) {
+    /// Loads and attaches. With `.auto` the driver's hook is tried first, then the generic one. `count` consecutive addresses
+    /// begin at `address`.
+    public init(
+        _ interface: Interface, address: IPv4Address, count: Int = 1, mode: XDPMode
+    ) throws(LinkError) {
         let lock = try InterfaceLock(interface.name, use: "xdp")
         let map = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "apus_sockets", 4, 4, UInt32(interface.queueCount), nil)
         guard map >= 0 else { throw .call("make an AF_XDP socket table", -map) }
-        var code = Self.assemble(address: address, map: map)
+        var code = Self.assemble(address: address, count: count, map: map)
         var options = bpf_prog_load_opts()
         options.sz = MemoryLayout<bpf_prog_load_opts>.size
         let program = code.withUnsafeMutableBytes { bytes in
