@@ -58,6 +58,8 @@ struct BenchCommand: ParsableCommand {
     var rate: Double?
     @Option(help: "Of an open loop: constant or poisson.")
     var arrivals = Arrivals.constant
+    @Option(help: "Closed loop: so many requests under way over all clients at most.")
+    var inFlight: Int?
     @Flag(help: "Check every reply.")
     var verify = false
 
@@ -131,6 +133,7 @@ struct BenchCommand: ParsableCommand {
         settings.keepsAlive = keepalive != 0
         (settings.sendsDatagrams, settings.requestFrame, settings.replyFrame) = (udpEcho, requestFrame, replyFrame)
         (settings.rate, settings.arrivals, settings.verifies) = (rate, arrivals, verify)
+        settings.inFlight = inFlight
         (settings.link, settings.interface, settings.address) = (link, interface, address)
         (settings.addresses, settings.gateway, settings.xdpMode, settings.core) = (addresses, gateway, xdpMode, core)
         (settings.isLooping, settings.isQuiet, settings.isCSV) = (loop, quiet, csv)

@@ -97,6 +97,27 @@ struct BenchLoopTests {
         #expect(schedule.next == 5 + .seconds(1_000_000))
     }
 
+    /// With a bound on what is in flight, clients take turns, and each gets its part.
+    @Test func whatIsInFlightIsBounded() throws {
+        let bed = BenchBed {
+            $0.clients = 100
+            $0.pipeline = 2
+            $0.inFlight = 10
+            $0.requests = 2_000
+            $0.verifies = true
+        }
+        bed.connect()
+        var most = 0
+        bed.loop.begin(try BenchPlan.all(bed.settings)[3].workload(bed.settings, seed: 3, verifier: bed.loop.verifier))
+        bed.turns {
+            most = max(most, $0.inFlight)
+            return $0.isFinished
+        }
+        #expect(most == 10)
+        #expect(bed.loop.takeResult().requests == 2_000)
+        #expect((0..<100).allSatisfy { bed.loop.clients[$0].answered == 20 })
+    }
+
     @Test func connectionsNeedNotBeKept() throws {
         let bed = BenchBed {
             $0.clients = 3

@@ -19,6 +19,46 @@ struct LinkTests {
         return (program, try XDPLink(program: program, queue: 0, pool: pool, mode: .auto))
     }
 
+    @Test func ringsGrowWithThePool() {
+        #expect([64, 512, 8_192, 16_384].map(XDPLink.ringSize(frames:)) == [32, 256, 4_096, 4_096])
+        #expect([32_768, 100_000, 1 << 20].map(XDPLink.ringSize(frames:)) == [8_192, 16_384, 32_768])
+    }
+
+    /// A link for several addresses takes frames to all of them, and to no other.
+    @Test(arguments: [true, false]) func severalAddresses(xdp: Bool) throws {
+        let names = TestNames(xdp ? 28 : 29)
+        let pair = try makePair(names)
+        defer { pair.remove() }
+        var configuration = LinkConfiguration(
+            kind: xdp ? .xdp : .packet, interface: names.stack, address: names.stackAddress, prefixLength: 24)
+        configuration.addresses = 3
+        configuration.framesPerQueue = 512
+        let set = try LinkSet.open(configuration)
+        defer {
+            set.close()
+            set.deallocatePools()
+        }
+        func ping(_ number: UInt32) -> Bool {
+            let address = IPv4Address(bits: names.stackAddress.bits + number)
+            switch set.links {
+            case .xdp(let links): return isAnswered(links[0], address)
+            case .packet(let links): return isAnswered(links[0], address)
+            case .tap: return false
+            }
+        }
+        #expect((0..<3).allSatisfy(ping))
+        #expect(!ping(3))
+    }
+
+    /// Whether one echo request to `address` comes back from a responder there.
+    private func isAnswered<L: Link>(_ link: L, _ address: IPv4Address) -> Bool {
+        var responder = Responder(link, address)
+        defer { responder.deallocate() }
+        let ping = start("ping", "-n", "-c", "1", "-W", "1", "\(address)")
+        responder.serve(until: ping, seconds: 3)
+        return ping.terminationStatus == 0
+    }
+
     /// Three echo requests of `size` bytes come back.
     private func expectPing<L: Link>(_ link: L, _ names: TestNames, size: Int = 56) {
         var responder = Responder(link, names.stackAddress)

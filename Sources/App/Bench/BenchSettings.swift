@@ -37,6 +37,8 @@ public struct BenchSettings: Sendable {
     /// Requests a second over all clients (open loop); nil: each client sends when it was answered (closed loop).
     public var rate: Double?
     public var arrivals = Arrivals.constant
+    /// Closed loop: requests under way over all clients at most; nil: as many as clients and pipeline make.
+    public var inFlight: Int?
     public var verifies = false
 
     // The wire
@@ -91,6 +93,12 @@ public struct BenchSettings: Sendable {
         }
         if let rate {
             try Self.require(rate > 0 && rate <= 1e8, "A rate is more than 0 and at most 100000000 a second (--rate).")
+        }
+        if let inFlight {
+            try Self.require(
+                inFlight >= pipeline && rate == nil,
+                "Requests in flight are at least a pipeline's, and in an open loop bounded by clients and pipeline alone "
+                    + "(--in-flight).")
         }
         try Self.require(
             user == nil || password != nil, "A user needs a password: give it with -a (--user).")

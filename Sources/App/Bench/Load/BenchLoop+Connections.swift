@@ -157,8 +157,9 @@ extension BenchLoop {
             answered += 1
         }
         fruitless = client.pointee.answered == 0 ? fruitless + 1 : 0
+        if flightLimit > 0 { inFlight -= client.pointee.underWay }
         client.pointee.answered = client.pointee.sent
-        if schedule != nil { forget(client) }
+        if schedule != nil || flightLimit > 0 { forget(client) }
         guard fruitless < 1_000 else {
             return fail(
                 "\(settings.host):\(settings.port) closes connections without an answer"

@@ -17,6 +17,7 @@ extension BenchLoop {
         recorder.reset()
         shape = ReplyShape()
         idle.removeAll()
+        inFlight = 0
         for number in 0..<wanted { clients[number].isQueued = false }
         state = BenchState()
         state.isLoaded = true
@@ -78,7 +79,7 @@ extension BenchLoop {
     }
 
     func startClient(_ client: Client) {
-        if schedule != nil {
+        if schedule != nil || flightLimit > 0 {
             if !client.pointee.isQueued { queue(client) }
         } else if state.isSending {
             sendBatch(client, client.pointee.connection!)
@@ -101,14 +102,28 @@ extension BenchLoop {
         }
         writer.finish()
         client.pointee.sent = UInt32(truncatingIfNeeded: sent)
+        if flightLimit > 0 { inFlight &+= count }
         guard counts else { return }
         state.issued &+= count
         if state.issued == state.target { state.isSending = false }
     }
 
+    /// Requests of clients that wait for them.
+    func sendQueued() -> Bool {
+        if schedule != nil { return sendDue() }
+        var left = Self.sendsPerTurn
+        while left > 0, state.isSending, inFlight &+ settings.pipeline <= flightLimit, let number = idle.pop() {
+            let client = clients + Int(number)
+            client.pointee.isQueued = false
+            sendBatch(client, client.pointee.connection!)
+            left -= 1
+        }
+        return left < Self.sendsPerTurn
+    }
+
     /// Open loop: the requests whose time has come, as far as clients have room. What finds none waits, and its waiting is
     /// part of its latency.
-    func sendDue() -> Bool {
+    private func sendDue() -> Bool {
         var left = Self.sendsPerTurn
         while left > 0, state.isSending, schedule!.next <= now {
             let intended = schedule!.next

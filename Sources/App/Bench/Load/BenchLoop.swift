@@ -51,8 +51,12 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
     let verifier: Verifier?
     /// Of the open loop; nil in a closed one.
     var schedule: ArrivalSchedule?
-    /// Open loop: clients with room, the one that has waited longest first; each at most once.
+    /// Clients with room that wait for a request, the one that has waited longest first; each at most once. Of the open
+    /// loop, and of a closed one with a bound on what is in flight.
     var idle: IndexQueue
+    /// That bound, and the requests in flight; without a bound 0 and not counted.
+    let flightLimit: Int
+    var inFlight = 0
 
     /// - Parameter run: a number that other runs do not have, for values that can be recognised.
     init(_ settings: BenchSettings, transport: T, clock: C, run: UInt32) {
@@ -68,6 +72,7 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
         self.ring = ring
         stamps = .allocate(capacity: settings.clients * ring)
         idle = IndexQueue(capacity: settings.clients)
+        flightLimit = settings.inFlight ?? 0
         verifier = settings.verifies ? Verifier(settings, ring: ring, run: run) : nil
     }
 
@@ -89,7 +94,7 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
         }
         if readyCount < wanted || collecting > 0 { work = tendConnections() || work }
         if state.starting < wanted { work = startClients() || work }
-        if schedule != nil, state.isSending { work = sendDue() || work }
+        if !idle.isEmpty, state.isSending { work = sendQueued() || work }
         reference._withUnsafeGuaranteedRef { $0.finishTurn(now: now) }
         return work
     }
@@ -146,9 +151,16 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
         state.lastReply = now
         if schedule != nil {
             if !client.pointee.isQueued { queue(client) }
-        } else if client.pointee.underWay == 0, state.isSending {
-            if settings.keepsAlive { sendBatch(client, connection) } else { renew(client, connection) }
+        } else {
+            if flightLimit > 0 { inFlight &-= replies }
+            if client.pointee.underWay == 0, state.isSending { goOn(client, connection) }
         }
+    }
+
+    /// Closed loop: a client's whole batch was answered.
+    @inline(__always) private func goOn(_ client: Client, _ connection: T.Connection) {
+        if !settings.keepsAlive { return renew(client, connection) }
+        if flightLimit > 0 { queue(client) } else { sendBatch(client, connection) }
     }
 
     /// Runs ahead of `complete`, which sees the same replies.

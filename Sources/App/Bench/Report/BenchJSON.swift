@@ -38,6 +38,7 @@ struct BenchJSON {
             ("keyspace", "\(settings.keyspace)"), ("distribution", string("\(settings.distribution)")),
             ("seed", "\(settings.seed)"), ("rate", settings.rate.map(number) ?? "null"),
             ("arrivals", string(settings.arrivals.rawValue)), ("verify", "\(settings.verifies)"),
+            ("in_flight", settings.inFlight.map { "\($0)" } ?? "null"),
             ("keepalive", "\(settings.keepsAlive)"), ("warmup", number(settings.warmup)),
             ("duration", settings.duration.map(number) ?? "null"),
         ])

@@ -18,8 +18,9 @@ public final class XDPLink: Link {
 
     private let program: XDPProgram
     private let socket: XDPSocket
-    /// Entries of the fill ring, a power of two, at most half the pool: the rest is for transmission. Enough for a window of
-    /// 6 MB that comes at once while the shard is off its core; 2,048 lost hundreds of frames then (perf/differential).
+    /// Entries of the fill ring, a power of two, at most half the pool: the rest is for transmission. With the usual pool
+    /// 4,096: enough for a window of 6 MB that comes at once while the shard is off its core; 2,048 lost hundreds of frames
+    /// then (perf/differential). It bounds the requests of different clients that can arrive at once.
     private let fillTarget: Int
     /// Frames given to the device for reception and not received yet: in the fill ring, in the receive ring, or between.
     /// At most `fillTarget`, so neither ring can overflow.
@@ -35,6 +36,11 @@ public final class XDPLink: Link {
     public static let largestMTU = 3506
     /// The fill ring is topped up when this many frames are missing, not for each one; it is never near empty for that.
     private static let refillBatch = 16
+    /// At least 4,096 as far as half the pool goes, a quarter of larger pools.
+    static func ringSize(frames: Int) -> Int {
+        let wanted = min(frames / 2, max(4_096, frames / 4), 32_768)
+        return 1 << (Int.bitWidth - 1 - max(1, wanted).leadingZeroBitCount)
+    }
     /// Space that the kernel leaves before a received frame (XDP_PACKET_HEADROOM).
     public static let headroom = 256
 
@@ -45,8 +51,7 @@ public final class XDPLink: Link {
         let interface = program.interface
         precondition(pool.count >= 64, "too few frames for an AF_XDP queue")
         try Self.checkMTU(interface, frameSize: pool.frameSize)
-        let half = pool.count / 2
-        fillTarget = min(4096, 1 << (Int.bitWidth - 1 - max(1, half).leadingZeroBitCount))
+        fillTarget = Self.ringSize(frames: pool.count)
         socket = try XDPSocket.open(program: program, queue: queue, pool: pool, ringSize: fillTarget, mode: mode)
         do throws(LinkError) {
             try program.register(socket: socket.descriptor, queue: queue)
