@@ -53,7 +53,7 @@ final class BenchBed {
         let end = now + .seconds(60)
         while let loop, !done(loop), loop.failure == nil, now < end {
             server.wire.advance(now: now)
-            if !(stall?.contains(now) ?? false) { server.turn() }
+            if !(stall?.contains(now) ?? false) { _ = server.turn() }
             server.wire.advance(now: now)
             loop.turn()
             server.clock.advance(by: Self.step)
@@ -87,7 +87,7 @@ extension BenchBed {
         client.send(Array((line + "\r\n").utf8))
         for _ in 0..<500 {
             server.wire.advance(now: now)
-            server.turn()
+            _ = server.turn()
             server.wire.advance(now: now)
             _ = client.turn(now: now)
             loop.turn()

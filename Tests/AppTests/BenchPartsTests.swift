@@ -123,12 +123,12 @@ struct BenchPartsTests {
 
     // MARK: values that can be recognised
 
-    @Test(arguments: [1, 3, 29, 30, 31, 64, 1_000]) func valuesAreRecognised(size: Int) {
+    @Test(arguments: [1, 3, 37, 38, 64, 1_000]) func valuesAreRecognised(size: Int) {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
         defer { memory.deallocate() }
         VerifiedValue.write(memory, size: size, key: 42, stamp: 0x1234_5678_9ABC_DEF0)
         let view = ByteView(memory, size)
-        let stamp: UInt64 = size >= VerifiedValue.headerSize ? 0x1234_5678_9ABC_DEF0 : 0
+        let stamp: UInt64 = size >= VerifiedValue.stampedSize ? 0x1234_5678_9ABC_DEF0 : 0
         #expect(VerifiedValue.check(view, key: 42) == .valid(stamp: stamp))
         if size >= 3 { #expect(VerifiedValue.check(view, key: 43) != .valid(stamp: stamp)) }
         // Any byte that is changed is found. (Digits of the key name another key.)
@@ -138,7 +138,7 @@ struct BenchPartsTests {
             memory.storeBytes(of: view[index] ^ 1, toByteOffset: index, as: UInt8.self)
         }
         // So is a value that was cut.
-        if size > 31 { #expect(VerifiedValue.check(ByteView(memory, size - 1), key: 42) == .damaged(at: 30)) }
+        if size > 38 { #expect(VerifiedValue.check(ByteView(memory, size - 1), key: 42) == .damaged(at: 30)) }
     }
 
     // MARK: settings

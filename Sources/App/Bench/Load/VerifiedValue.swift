@@ -1,15 +1,17 @@
 import Runtime
 
 /// A value that tells for which key it was written and when: any of those that were ever written for a key is recognised, and
-/// everything else is not. At least `headerSize` bytes: 12 digits of the key's number, ":", 16 hexadecimal digits of the
+/// everything else is not. At least `stampedSize` bytes: 12 digits of the key's number, ":", 16 hexadecimal digits of the
 /// stamp, ":", and bytes that follow from both, from the size and their position (any bytes, line ends too). In shorter ones bytes
 /// follow from key, size and position alone.
 enum VerifiedValue {
-    static let headerSize = 30
+    private static let headerSize = 30
+    /// With eight bytes behind the header, that nobody changes the stamp unnoticed.
+    static let stampedSize = headerSize + 8
 
     /// - Parameter stamp: of the run in the upper half, of the write within the run in the lower.
     static func write(_ place: UnsafeMutableRawPointer, size: Int, key: Int, stamp: UInt64) {
-        let head = size >= headerSize ? headerSize : 0
+        let head = size >= stampedSize ? headerSize : 0
         if head > 0 {
             KeyDigits.write(key, at: place)
             place.storeBytes(of: UInt8(ascii: ":"), toByteOffset: 12, as: UInt8.self)
@@ -43,7 +45,7 @@ enum VerifiedValue {
     static func check(_ value: ByteView, key: Int) -> Finding {
         var stamp: UInt64 = 0
         var head = 0
-        if value.count >= headerSize {
+        if value.count >= stampedSize {
             guard let owner = KeyDigits.read(value.base) else { return .damaged(at: 0) }
             guard value[12] == UInt8(ascii: ":"), value[29] == UInt8(ascii: ":"), let read = hexadecimal(value) else {
                 return .damaged(at: 12)
