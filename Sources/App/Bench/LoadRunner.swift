@@ -70,9 +70,13 @@ final class LoadRunner<Loop: LoadLoop> {
 
     /// Nothing happens at present.
     private func rest(since lastWork: Nanoseconds) {
+        guard loop.now - lastWork > Self.yielding else {
+            sched_yield()
+            return
+        }
         // Waiting has a grain of a millisecond: what is due sooner is waited for awake.
         let deadline = min(loop.nextDeadline, loop.now + .milliseconds(10))
-        if loop.now - lastWork > Self.yielding, deadline - loop.now > .milliseconds(2) {
+        if deadline - loop.now > .milliseconds(2) {
             loop.wait(until: deadline - .milliseconds(1))
         } else {
             sched_yield()
