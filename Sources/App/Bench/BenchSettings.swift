@@ -94,6 +94,9 @@ public struct BenchSettings: Sendable {
         if let rate {
             try Self.require(rate > 0 && rate <= 1e8, "A rate is more than 0 and at most 100000000 a second (--rate).")
         }
+        try Self.require(
+            keepsAlive || rate == nil && inFlight == nil,
+            "Connections that are not kept belong to a closed loop: leave out --rate and --in-flight, or -k 0.")
         if let inFlight {
             try Self.require(
                 inFlight >= pipeline && rate == nil,
