@@ -127,7 +127,7 @@ def redis_benchmark(bench, case):
         )
         return next(csv.DictReader(text[text.index('"test"') :].splitlines()))
 
-    count = float(run_for(20_000 * min(case.pipeline, 5))["rps"]) * case.seconds
+    count = float(run_for(100 if case.size > 10_000 else 20_000 * min(case.pipeline, 5))["rps"]) * case.seconds
     row = run_for(count)
     names = {"min": "min", "mean": "avg", "p50": "p50", "p95": "p95", "p99": "p99", "max": "max"}
     return {
