@@ -15,8 +15,14 @@ WAITING = re.compile(
 )
 
 
-def fold(text):
-    """{thread's name: profile} from `perf script -F comm,tid,ip,sym,dso`, demangled."""
+def fold(text, binary=None):
+    """{thread's name: profile} from `perf script -F comm,tid,ip,sym,dso`, demangled.
+
+    `binary`: the path of the program, whose place is "apus" then, wherever the build lies: frames of two builds must be
+    the same to be compared.
+    """
+    if binary:
+        text = text.replace(f" ({binary})\n", " (apus)\n")
     threads = {}
     for block in text.split("\n\n"):
         lines = block.strip("\n").split("\n")

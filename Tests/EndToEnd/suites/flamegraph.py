@@ -76,6 +76,14 @@ class Flamegraph(unittest.TestCase):
         )
         self.assertEqual(stacks.folded(threads["apus-shard-1"]), "a:b(_:)\t/opt/apus 1\n")
 
+    def test_two_builds_have_the_same_frames(self):
+        """Nothing differs but where the binaries lie."""
+        now = stacks.fold(SAMPLES, "/opt/apus")["apus-shard-0"]
+        base = stacks.fold(SAMPLES.replace("/opt/apus", "/srv/old/apus"), "/srv/old/apus")["apus-shard-0"]
+        self.assertEqual(now, base)
+        colors = {color for _, color in frames(flamegraph.difference_svg(now, base, "same")).values()}
+        self.assertEqual(colors, {"#ffffff"})
+
     def test_widths_are_shares(self):
         found = frames(flamegraph.svg({("a\tx", "b\tx"): 3, ("a\tx", "c\t[kernel.kallsyms]"): 1}, "title"))
         whole = starting(found, "all")[0]
