@@ -61,6 +61,8 @@ def start_apus_bench(bench, link, case, rate=None, requests=None, words=()):
     else:
         command += ["-t", case.test, "-P", case.pipeline, "-d", case.size, "-r", case.keys]
     command += ["-n", requests] if requests else ["--duration", case.seconds, "--warmup", cases.WARM_UP]
+    if case.connections > cases.IN_FLIGHT:
+        command += ["--in-flight", cases.IN_FLIGHT]
     if rate is not None:
         command += ["--rate", int(rate)]
     return Load([*prefix(bench), *command, *words], output, case.seconds + 60)
