@@ -112,7 +112,7 @@ def kernel_client(summary):
         for test in ("get", "set"):
             case = name("redis-benchmark", test, pipeline=pipeline)
             figure = summary.ratio(OURS, case)
-            busy = summary.figure(OURS, case, lambda run: run["watch"]["core_busy"][0])
+            busy = summary.figure(OURS, case, lambda run: run["client"]["cpu_seconds"] / run["seconds"])
             work, wanted = (
                 f"redis-benchmark over kernel TCP: {test.upper()}, pipeline {pipeline}",
                 "2 times, or the client's limit",
@@ -123,8 +123,8 @@ def kernel_client(summary):
             yield Target(
                 work,
                 wanted,
-                f"{times(figure)}, the client's core {busy.median:.0%} busy",
-                figure.median >= 2 or busy.median >= 0.95,
+                f"{times(figure)}, redis-benchmark busy for {busy.median:.0%} of the time",
+                figure.median >= 2 or busy.median >= 0.9,
             )
 
 

@@ -1,5 +1,7 @@
 """The report of a comparison, as a browser shows it: every chart, every series with as many points as the data has,
-every text where it can be read, and nothing fetched. fixtures/bench.json has the form of what `make bench` writes."""
+every text where it can be read, and nothing fetched. fixtures/bench.json is of the form that `make bench` writes; its
+figures are made up.
+"""
 
 import json
 import math
