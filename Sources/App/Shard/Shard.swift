@@ -231,7 +231,7 @@ final class Shard<L: Link, C: Clock> {
         while !state.mesh.isStopping {
             if turn() {
                 lastWork = state.monotonic
-            } else if state.monotonic - lastWork > state.limits.idleSpin {
+            } else if state.monotonic - lastWork > state.limits.idleSpin, !holdsAcks {
                 sleep()
             } else {
                 watch()
@@ -243,6 +243,9 @@ final class Shard<L: Link, C: Clock> {
         if let stack { _ = transmit(stack, Unobserved()) }
         if kicks.isHolding { flush() }
     }
+
+    /// What the stack waits for comes, or not, within microseconds.
+    private var holdsAcks: Bool { hasLink && streams.stack!.heldUntil > state.monotonic }
 
     /// Between two turns without work: looks at the rings alone, so that a frame is answered some 100 ns earlier than
     /// after a whole turn in vain. Where every core has a shard, somebody may need this one more (a client on this
@@ -299,6 +302,7 @@ final class Shard<L: Link, C: Clock> {
         // Timers are looked at once a millisecond.
         deadline = max(deadline, nextMillisecond)
         if let stack = streams.stack {
+            if stack.heldUntil > state.monotonic { deadline = min(deadline, stack.heldUntil) }
             if kicks.isHolding { deadline = min(deadline, kicks.heldSince + KickPolicy.span) }
             // A full device: come back soon rather than when it says so.
             if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }

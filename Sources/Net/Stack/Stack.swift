@@ -65,6 +65,8 @@ public final class Stack {
     var postponedTail: Block?
     /// A touched connection has more to send than one may in one turn.
     var isBursting = false
+    /// An ACK is held back until then, some microseconds: too short for a sleep. In the past: none is (HeldAcks.swift).
+    public internal(set) var heldUntil: Nanoseconds = .min
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
     var halfOpen = AgeList()
     var timeWait = AgeList()

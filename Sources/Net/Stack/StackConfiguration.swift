@@ -31,6 +31,9 @@ extension Stack {
         public var maximumSegmentLifetime: Nanoseconds
         /// How long an ACK waits for data to ride on (RFC 9293 allows up to 500 ms).
         public var delayedAck: Nanoseconds
+        /// A burst of text on a long path is over when nothing has come for so long: then it is acknowledged, with one ACK
+        /// (HeldAcks.swift). 0: every turn sends its own.
+        public var burstGap: Nanoseconds
         /// Lower bound of the retransmission timeout. RFC 6298 recommends one second; everybody uses 200 ms.
         public var minimumRTO: Nanoseconds
         /// Retransmissions without an answer after which a connection is given up (RFC 9293 R2).
@@ -68,6 +71,7 @@ extension Stack {
             keepalive = 0
             maximumSegmentLifetime = .seconds(30)
             delayedAck = .milliseconds(40)
+            burstGap = .microseconds(60)
             minimumRTO = .milliseconds(200)
             maxRetransmissions = 15
             userTimeout = 0

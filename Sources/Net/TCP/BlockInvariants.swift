@@ -219,6 +219,7 @@ extension Stack {
         if c.rcvNxt != c.lastAckSent, c.delayedAckAt == .max, !touched {
             return "an ACK that nothing will send"
         }
+        if c.flags.contains(.holdsAck), c.delayedAckAt == .max, !touched { return "an ACK held back without an end" }
         if c.writableMark != 0, c.backlog <= Int(c.writableMark) / 2 {
             return "backlog \(c.backlog) below half of \(c.writableMark), and the user does not know"
         }

@@ -67,8 +67,15 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let notCapable = ControlFlags(rawValue: 1 << 24)
     /// The next segment tells the receiver's round trip by its echo: it takes the long way.
     static let measuresRoundTrip = ControlFlags(rawValue: 1 << 28)
+    /// An ACK is due and held back (HeldAcks.swift): until `delayedAckAt` at the latest.
+    static let holdsAck = ControlFlags(rawValue: 1 << 29)
     /// The user let go of a connection that goes on: in place of its context is `orphanUntil`. Only with `released`.
     static let orphaned = ControlFlags(rawValue: 1 << 31)
+
+    /// Whatever a reply alone does not settle (Output.swift: sendReply).
+    @inline(__always) static var unusualOutput: ControlFlags {
+        [.dead, .finQueued, .persisting, .scored, .echoesCongestion, .owesCWR, .holdsAck]
+    }
 
     /// Whatever closes the short way of Prediction.swift.
     @inline(__always) static var unpredicted: ControlFlags {
@@ -141,6 +148,9 @@ struct ControlBlock {
     @usableFromInline var nextReady: Block?
     var nextTouched: Block?
     @usableFromInline var events: StreamEvents = []
+    /// Segments behind a gap since rcvNxt moved last: up to `HeldAcks.atOnce` answered each by its own ACK, then those that
+    /// wait for one (HeldAcks.swift).
+    var gapSegments: UInt8 = 0
 
     // MARK: send queue: frames chained by FrameInfo.next in sequence order, covering [first sequence <= sndUna, sndEnd)
     /// Oldest frame not wholly acknowledged; .none when the queue is empty.

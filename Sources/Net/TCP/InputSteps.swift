@@ -261,15 +261,13 @@ extension Stack {
             b.pointee.rcvNxt += segment.count
             deliver(b, frame, start: start, count: segment.count)
             if b.pointee.oooHead != .none {
-                // RFC 5681 4.2: at once when it fills a gap.
-                b.pointee.flags.insert(.ackNow)
                 deliverOutOfOrder(b)
+                acknowledgeFilledGap(b)
             }
             return true
         }
         insertOutOfOrder(b, frame, sequence: segment.sequence, start: start, count: segment.count)
-        // Each one is answered by itself: the sender counts them (RFC 5681 4.2).
-        sendAck(b)
+        acknowledgeBehindGap(b)
         return true
     }
 

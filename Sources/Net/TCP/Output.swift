@@ -14,9 +14,7 @@ extension Stack {
             next = b.pointee.nextTouched
             let flags = b.pointee.flags.subtracting([.inTouched, .starved])
             b.pointee.flags = flags
-            if flags.isDisjoint(with: [.dead, .finQueued, .persisting, .scored, .echoesCongestion, .owesCWR]),
-                sendReply(b)
-            {
+            if flags.isDisjoint(with: .unusualOutput), sendReply(b) {
                 continue
             }
             outputOther(b)
@@ -46,8 +44,8 @@ extension Stack {
         let mayHaveText = b.pointee.sndUnsent != .none || b.pointee.flags.contains(.scored)
         let sent = mayHaveText && sendText(b)
         let flags = b.pointee.flags
-        if flags.contains(.finQueued) { sendFin(b) } else if sent { return }
-        // Text carries the ACK and the window; without any, they may have to leave by themselves.
+        if flags.contains(.finQueued) { sendFin(b) } else if sent, !flags.contains(.holdsAck) { return }
+        // Text carries the ACK and the window, but no SACK blocks; without any, they may have to leave by themselves.
         outputAck(b)
     }
 
@@ -55,6 +53,8 @@ extension Stack {
         let flags = b.pointee.flags
         if flags.contains(.ackNow) {
             sendAck(b)
+        } else if flags.contains(.holdsAck) {
+            outputHeldAck(b)
         } else if b.pointee.rcvNxt != b.pointee.lastAckSent {
             acknowledgeLater(b)
         } else if isWindowUpdateDue(b) {
@@ -63,13 +63,11 @@ extension Stack {
     }
 
     /// Text was received and nothing has carried its ACK: a full segment is acknowledged in the turn that brought it, since
-    /// a sender in slow start waits for nothing else, and a busy turn brings many segments for its one ACK; less waits a
-    /// little (RFC 5681 4.2, RFC 9293 3.8.6.3).
+    /// a sender in slow start waits for nothing else, and a busy turn brings many segments for its one ACK (on a long path:
+    /// when the burst that brought it is over); less waits a little (RFC 5681 4.2, RFC 9293 3.8.6.3).
     @inline(never) private func acknowledgeLater(_ b: Block) {
-        let unacknowledged = b.pointee.rcvNxt - b.pointee.lastAckSent
-        if unacknowledged >= Int(b.pointee.mss) || isWindowUpdateDue(b) {
-            tuneReceiveWindow(b)
-            sendAck(b)
+        if b.pointee.rcvNxt - b.pointee.lastAckSent >= Int(b.pointee.mss) || isWindowUpdateDue(b) {
+            acknowledgeBurst(b)
         } else if b.pointee.delayedAckAt == .max {
             b.pointee.delayedAckAt = now &+ configuration.delayedAck
             armTimer(b, b.pointee.delayedAckAt)

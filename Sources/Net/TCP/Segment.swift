@@ -181,7 +181,9 @@ extension Stack {
 
     /// There was no frame for an ACK. That of text is tried again: without it the peer would have to time out.
     private func oweAck(_ b: Block) {
-        guard b.pointee.rcvNxt != b.pointee.lastAckSent, b.pointee.delayedAckAt == .max else { return }
+        guard b.pointee.rcvNxt != b.pointee.lastAckSent || b.pointee.flags.contains(.holdsAck),
+            b.pointee.delayedAckAt == .max
+        else { return }
         b.pointee.delayedAckAt = now &+ configuration.delayedAck
         armTimer(b, b.pointee.delayedAckAt)
     }
@@ -189,6 +191,7 @@ extension Stack {
     /// An ACK by itself, now; with SACK blocks when there are gaps.
     @inline(never) func sendAck(_ b: Block) {
         guard let frame = controlFrame() else { return oweAck(b) }
+        b.pointee.flags.remove(.holdsAck)
         guard hasSackBlocks(b) else {
             emit(b, frame, count: 0, sequence: b.pointee.sndMax, flags: echo(b, .ack))
             return

@@ -42,7 +42,7 @@ extension Stack {
         }
     }
 
-    @inline(__always) private func hasDuplicate(_ b: Block) -> Bool {
+    @inline(__always) func hasDuplicate(_ b: Block) -> Bool {
         duplicates.key == b.pointee.key && duplicates.left != duplicates.right
     }
 

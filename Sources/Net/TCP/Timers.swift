@@ -75,7 +75,10 @@ extension Stack {
 
     /// When `advanceTimers` (or `output`, for connections that wait for frames or have used up their turn) has something to do next; nil: never.
     public var nextDeadline: Nanoseconds? {
-        if touchedHead != nil { return isBursting ? now : now &+ TimingWheel.tick }
+        if touchedHead != nil {
+            if isBursting { return now }
+            return heldUntil > now ? min(heldUntil, now &+ TimingWheel.tick) : now &+ TimingWheel.tick
+        }
         return wheel.nextDeadline
     }
 
@@ -94,6 +97,8 @@ extension Stack {
         }
         if b.pointee.retransmitAt <= now, !retransmissionTimerFired(b) { return }
         if configuration.keepalive > 0, !keepalive(b) { return }
+        // What a timer has sent carried the ACK, but no blocks.
+        if b.pointee.flags.contains(.holdsAck), b.pointee.delayedAckAt == .max { touch(b) }
         rearm(b)
     }
 

@@ -111,6 +111,21 @@ import Testing
         #expect(t.stack.narrowPaths.count == 0)
     }
 
+    /// A window of one small segment is less than the larger segments that are allowed again.
+    @Test func windowHoldsASegmentOfTheFullSize() {
+        let t = Conversation()
+        t.establish()
+        t.write(ramp(1_460))
+        t.input(error(t.next()!, mtu: 600))
+        t.wait(.seconds(5))
+        t.send(.ack, seq: 1, ack: 1_461)
+        let block = t.connection.block
+        #expect(block.pointee.cwnd < 1_460)
+        t.wait(.seconds(700))
+        #expect(block.pointee.mss == 1_460)
+        #expect(block.pointee.cwnd >= 1_460 && block.pointee.ssthresh >= 2_920)
+    }
+
     /// A frame that was acknowledged in part, one that was sent in part, and text that has not left yet.
     @Test(arguments: [0, 1, 500, 1_100, 1_459]) func partsOfFrames(_ acknowledged: Int) {
         let t = Conversation()
