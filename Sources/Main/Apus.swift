@@ -10,7 +10,7 @@ struct Apus: ParsableCommand {
         discussion: "Without a subcommand: serve. `apus serve --help` lists the directives.",
         version: "apus \(Config.version)",
         subcommands: [
-            Serve.self, BenchCommand.self, Simulate.self, SimulateStack.self, Bridge.self, Echo.self,
+            Serve.self, BenchCommand.self, Simulate.self, SimulateStack.self, Trace.self, Bridge.self, Echo.self,
         ],
         defaultSubcommand: Serve.self)
 

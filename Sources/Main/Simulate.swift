@@ -38,6 +38,8 @@ struct Simulate: ParsableCommand {
     var measure: String?
     @Option(help: "The measurement has two shards, and every frame comes to the other one's queue (or not: false).")
     var moved: Bool?
+    @Option(help: "Bytes of the measurement's value.")
+    var size = 64
     @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
     var connections: Int?
     @Flag(help: "With --connections: nothing but the opens, for counting instructions.")
@@ -47,7 +49,8 @@ struct Simulate: ParsableCommand {
 
     func validate() throws {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
-            pipeline >= 1, requests >= 1, connections.map({ (1...10_000_000).contains($0) }) ?? true
+            pipeline >= 1, requests >= 1, (0...1 << 20).contains(size),
+            connections.map({ (1...10_000_000).contains($0) }) ?? true
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
@@ -64,7 +67,8 @@ struct Simulate: ParsableCommand {
         }
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
             let turns = Measurement.run(
-                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved)
+                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved,
+                size: size)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }

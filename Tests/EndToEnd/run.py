@@ -34,13 +34,14 @@ import suites.shards
 import suites.startup
 import suites.statistics
 import suites.synflood
+import suites.trace
 import suites.values
 
 # Those that run against every configuration, and those that need one only.
 EVERYWHERE = [suites.clients.Cli, suites.commands.RedisPy, suites.values.Values, suites.network.Network,
               suites.protocol.Protocol, suites.shards.Ordering, suites.lifecycle.Churn,
               suites.lifecycle.SlowReaders, suites.lifecycle.Idle,
-              suites.statistics.Statistics]
+              suites.statistics.Statistics, suites.trace.Trace]
 STANDALONE = [suites.startup.StartUp, suites.badnet.BadNetwork, suites.lifecycle.Kill, suites.differential.Differential,
               suites.queues.Queues, suites.synflood.SynFlood, suites.echo.Echo, suites.bench.Bench,
               suites.flamegraph.Flamegraph, suites.report.Report]

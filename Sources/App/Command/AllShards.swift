@@ -17,6 +17,7 @@ func executePart(_ id: CommandID, _ c: inout CommandContext) {
     case .info: infoPart(&c)
     case .client: if isClientList(c.arguments) { clientListPart(&c) } else { clientKillPart(&c) }
     case .config: configResetstatPart(&c)
+    case .debug: debugPart(&c)
     default: preconditionFailure("no such command runs on all shards")
     }
 }
@@ -29,6 +30,7 @@ func combineParts(_ id: CommandID, parts: UnsafeBufferPointer<ByteView>, _ c: in
     case .info: combineInfo(parts, &c)
     case .client: if isClientList(c.arguments) { combineClientList(parts, &c) } else { combineClientKill(parts, &c) }
     case .config: c.reply.ok()
+    case .debug: combineDebug(parts, &c)
     default: preconditionFailure("no such command runs on all shards")
     }
 }

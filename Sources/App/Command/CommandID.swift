@@ -9,5 +9,5 @@ enum CommandID: UInt8, CaseIterable {
     case del, unlink, exists, touch, type
     case expire, pexpire, expireat, pexpireat, ttl, pttl, expiretime, pexpiretime, persist
     // Server
-    case dbsize, flushdb, flushall, info, config, command, time, shutdown
+    case dbsize, flushdb, flushall, info, config, command, time, shutdown, debug
 }

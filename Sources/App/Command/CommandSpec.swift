@@ -66,6 +66,8 @@ struct CommandFlags: OptionSet, BitwiseCopyable, Sendable {
     static let noAuth = CommandFlags(rawValue: 1 << 12)
     static let noMulti = CommandFlags(rawValue: 1 << 13)
     static let allowBusy = CommandFlags(rawValue: 1 << 14)
+    /// A directive says who may use it (Redis's CMD_PROTECTED); not shown.
+    static let protected = CommandFlags(rawValue: 1 << 15)
 
     /// As COMMAND names them, in its order.
     static let names: [(CommandFlags, String)] = [

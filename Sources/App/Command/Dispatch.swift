@@ -49,7 +49,7 @@ func execute(_ id: CommandID, _ c: inout CommandContext) {
     case .time: timeCommand(&c)
     case .shutdown: shutdownCommand(&c)
 
-    case .dbsize, .flushdb, .flushall, .info: preconditionFailure("runs on all shards")
+    case .dbsize, .flushdb, .flushall, .info, .debug: preconditionFailure("runs on all shards")
     }
 }
 

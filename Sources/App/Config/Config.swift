@@ -103,6 +103,8 @@ extension Config {
     public var maxMemoryPolicy: String { text(.maxmemoryPolicy) }
     /// "" asks for none.
     public var requirePass: String { text(.requirepass) }
+    /// "no", "yes" or "local".
+    public var enableDebugCommand: String { text(.enableDebugCommand) }
     public var logLevel: LogLevel { LogLevel.allCases.first { $0.name == text(.loglevel) }! }
     /// "" is the standard output.
     public var logFile: String { text(.logfile) }

@@ -16,6 +16,7 @@ enum DirectiveID: String, CaseIterable, Sendable {
     case slowlogLogSlowerThan = "slowlog-log-slower-than"
     case slowlogMaxLength = "slowlog-max-len"
     case latencyMonitorThreshold = "latency-monitor-threshold"
+    case enableDebugCommand = "enable-debug-command"
     // Memory.
     case maxmemory
     case maxmemoryPolicy = "maxmemory-policy"

@@ -76,6 +76,9 @@ extension Directive {
         Directive(
             .latencyMonitorThreshold, .integer(0...Int.max), "0", effect: .none(notMeasured),
             "Milliseconds from which an event is recorded; 0 never."),
+        Directive(
+            .enableDebugCommand, .choice(["no", "yes", "local"]), "local", change: .startOnly,
+            "Who may use DEBUG: nobody, everybody, or clients of this machine's loopback addresses."),
     ]
 
     private static let memory: [Directive] = [

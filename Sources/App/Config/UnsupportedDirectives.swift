@@ -8,7 +8,7 @@ enum UnsupportedDirective {
 
     private static let network = """
         unixsocket unixsocketperm bind-source-addr socket-mark-id max-new-connections-per-cycle
-        enable-protected-configs enable-debug-command enable-module-command
+        enable-protected-configs enable-module-command
         """
     private static let tls = """
          tls-port tls-cert-file tls-key-file tls-key-file-pass tls-client-cert-file tls-client-key-file

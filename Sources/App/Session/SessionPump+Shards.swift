@@ -23,6 +23,10 @@ extension SessionPump {
             return owner == shard.id
                 ? runHere(command, &context, session) : send(command, to: owner, &context, session)
         case .allShards:
+            guard !command.pointee.flags.contains(.protected) || mayDebug(session) else {
+                context.refuseDebug()
+                return true
+            }
             guard shard.shardCount > 1 else { return runAlone(command, &context, session) }
             return fanOut(command, &context, session, keys: false)
         }
@@ -109,7 +113,7 @@ extension SessionPump {
     }
 
     /// Tries the parked command again. Whether the session may go on reading.
-    func unpark(_ session: Session) -> Bool {
+    func unpark<P: Probe>(_ session: Session, _ probe: P) -> Bool {
         let state = session.state
         guard let parked = state.pointee.parked else { return true }
         state.pointee.parked = nil
@@ -124,7 +128,9 @@ extension SessionPump {
         context.arguments = parked.pointee.argumentList
         retried = parked
         let open = run(&context, session)
+        probe.noteRun(session, context.arguments)
         streams.commit(stream, context.reply.finish())
+        if state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
         // Neither sent nor parked again.
         if let retried { shard.requests.free(retried) }
         retried = nil
@@ -134,6 +140,15 @@ extension SessionPump {
     }
 
     // MARK: parts
+
+    /// Whether the directive `enable-debug-command` lets the client use DEBUG.
+    private func mayDebug(_ session: Session) -> Bool {
+        switch shard.config.enableDebugCommand {
+        case "yes": true
+        case "local": streams.isLoopback(session.state.pointee.stream, session.state.pointee.remote)
+        default: false
+        }
+    }
 
     /// The one shard that owns all keys; nil when they are spread.
     private func commonOwner(of arguments: Arguments, _ command: UnsafePointer<CommandEntry>) -> Int? {

@@ -156,9 +156,11 @@ final class SessionPump {
             let view = port.received()
             probe.mark(Port.input)
             guard view.count > 0 else { break }
+            probe.note(.session, session, value: view.count)
             var feed = RequestFeed(view)
             while open, let arguments = state.pointee.reader.next(&feed, scratch) {
                 probe.mark(.parse)
+                probe.note(.parsed, session, value: arguments.count)
                 if !begun {
                     let span = sink.begin(state.pointee.stream, with: port.outputSpan())
                     context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
@@ -167,6 +169,7 @@ final class SessionPump {
                 context.arguments = arguments
                 open = run(&context, session)
                 probe.mark(state.pointee.outstanding == 0 ? .execute : .crossShard)
+                probe.noteRun(session, arguments)
             }
             port.consume(state.pointee.reader.finish(&feed, scratch))
             probe.mark(.parse)
@@ -182,6 +185,7 @@ final class SessionPump {
         if begun {
             port.commit(context.reply.finish())
             checkBacklog(session)
+            if state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
         }
         guard state.pointee.flags.isDisjoint(with: .finishing) else {
             return state.pointee.flags.isDisjoint(with: .ending) ? finishIfIdle(session) : discardInput(session)
@@ -342,7 +346,7 @@ final class SessionPump {
             session.state.pointee.flags.remove(.queued)
             if session.state.pointee.flags.contains(.left) {
                 removeIfFree(session)
-            } else if unpark(session) {
+            } else if unpark(session, probe) {
                 service(session, probe)
             }
         }

@@ -128,6 +128,12 @@ final class Streams {
         }
     }
 
+    /// Whether the peer is a process of this machine that came over the loopback interface.
+    func isLoopback(_ stream: Stream, _ remote: Endpoint) -> Bool {
+        guard stream.kind == .kernel else { return false }
+        return remote.address.bits >> 24 == 127 || kernel!.remote(stream.kernelConnection).0 == "[::1]"
+    }
+
     /// How the connection does; nil for a stream that is gone.
     func info(_ stream: Stream) -> ConnectionInfo? {
         switch stream.kind {

@@ -43,8 +43,8 @@ final class Inbound {
                 case .request: execute(message.block.assumingMemoryBound(to: RemoteRequest.self), probe)
                 case .reply:
                     shard.outbound.credit(from: peer)
-                    pump.deliver(message.block.assumingMemoryBound(to: RemoteRequest.self))
-                case .frame: take(message)
+                    deliver(message.block.assumingMemoryBound(to: RemoteRequest.self), from: peer, probe)
+                case .frame: take(message, probe)
                 case .frameBack: shard.outbound.frameReturned(message, to: pool!)
                 }
             }
@@ -64,16 +64,31 @@ final class Inbound {
 
     @inline(__always)
     private func execute<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, _ probe: P) {
+        let origin = Int(request.pointee.origin)
         probe.mark(.crossShard)
+        probe.note(.taken, request, value: origin)
         shard.execute(request, sink: sink)
         probe.mark(.execute)
+        probe.note(.executed, request, value: origin + 1)
         shard.outbound.sendBack(request, to: Int(request.pointee.origin))
+    }
+
+    @inline(__always)
+    private func deliver<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, from peer: Int, _ probe: P) {
+        guard probe.traces else { return pump.deliver(request) }
+        probe.note(.delivered, request, value: peer)
+        // The request is freed, and so are sessions that have left.
+        let isWhole = request.pointee.fanOut == nil
+        let session = request.pointee.session ?? request.pointee.fanOut!.pointee.session
+        let hasLeft = session.state.pointee.flags.contains(.left)
+        pump.deliver(request)
+        if !hasLeft, isWhole || session.state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
     }
 
     // MARK: frames
 
     /// Copies a lent frame for our stack, or sends it on.
-    private func take(_ message: ShardMessage) {
+    private func take<P: Probe>(_ message: ShardMessage, _ probe: P) {
         guard let pool else { return passOn(message) }
         defer {
             // One of our own that went round shards without a stack.
@@ -92,7 +107,9 @@ final class Inbound {
         (pool.address(frame) + offset).copyMemory(from: message.block, byteCount: count)
         if handed.room == 0 || handedHops != message.hopsLeft, !handed.isEmpty { inputHanded() }
         handedHops = message.hopsLeft
-        handed.append(FrameDescriptor(frame: frame, offset: offset, length: count))
+        let copy = FrameDescriptor(frame: frame, offset: offset, length: count)
+        handed.append(copy)
+        if probe.traces { probe.note(.handed, copy, of: pool, isOurs: false) }
         shard.outbound.statistics.receivedFrames &+= 1
     }
 

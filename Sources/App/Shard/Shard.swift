@@ -31,6 +31,10 @@ final class Shard<L: Link, C: Clock> {
     /// The stack of `streams`, which owns it: calls through this count no references.
     private let stack: Unmanaged<Stack>?
     private let burst: FrameQueue
+    /// For giving frames to the stack one by one, while they are traced. Empty between calls.
+    private let single = FrameQueue(capacity: 1)
+    /// Frames in the stack's transmit queue that were traced already.
+    private var tracedFrames = 0
     private let inbound: Inbound
     /// A frame per turn more would only add latency to the first: the rest waits in the device's ring.
     private let burstLimit = 64
@@ -61,12 +65,17 @@ final class Shard<L: Link, C: Clock> {
         inbound = Inbound(shard: state, streams: state.streams, pump: pump, pool: link?.pool)
         state.cycles = CycleAccount(
             now: clock.monotonic, ticksPerReading: clock.ticksPerReading, seed: state.entropy.next())
+        state.tickScale = TickScale(clock)
     }
 
-    deinit { burst.deallocate() }
+    deinit {
+        burst.deallocate()
+        single.deallocate()
+    }
 
     /// One turn of the loop, its time attributed. Returns whether there was anything to do.
     @discardableResult func turn() -> Bool {
+        // While tracing is on this is 0 (`ShardState.startTrace`).
         guard state.cycles.untilSample > 0 else { return observedTurn() }
         let work = turn(Unobserved())
         if work {
@@ -112,6 +121,7 @@ final class Shard<L: Link, C: Clock> {
         if hasKernel {
             streams.kernel!.output(now: state.monotonic)
             probe.mark(.transmit)
+            probe.noteShared(.departed, value: 0)
         }
         if let stack {
             work = transmit(stack, probe) || work
@@ -128,6 +138,7 @@ final class Shard<L: Link, C: Clock> {
         guard state.shardCount > 1 else { return }
         state.outbound.publish()
         probe.mark(.crossShard)
+        probe.noteShared(.published, value: 0)
     }
 
     /// One reading a turn. The wall clock is read when its millisecond changes, and follows the other in between: a step
@@ -154,8 +165,13 @@ final class Shard<L: Link, C: Clock> {
         guard let stack else { return false }
         let count = link.unsafelyUnwrapped.receive(into: burst, limit: burstLimit)
         probe.mark(.receive)
+        probe.noteShared(.arrived, value: count)
         if count > 0 {
-            stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
+            if probe.traces {
+                traceInput(stack, probe)
+            } else {
+                stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
+            }
             if state.shardCount > 1, !streams.stack!.strays.isEmpty {
                 inbound.handOver(streams.stack!.strays, pool: link!.pool)
             }
@@ -174,13 +190,15 @@ final class Shard<L: Link, C: Clock> {
         // millisecond is enough, and a sleeping shard is woken by the descriptor itself.
         guard streams.kernel!.liveConnections > 0 || state.monotonic >= nextKernelPoll else { return false }
         nextKernelPoll = state.monotonic + .milliseconds(1)
-        streams.kernel!.poll(now: state.monotonic)
+        let sockets = streams.kernel!.poll(now: state.monotonic)
         probe.mark(.receive)
+        probe.noteShared(.polled, value: sockets)
         return pump.serveKernel(probe)
     }
 
     /// Timers, keys that expire, idle clients, sessions that were condemned. Whether there is more than one turn's budget.
     private func chores<P: Probe>(_ probe: P) -> Bool {
+        if state.trace.isOn, state.monotonic > state.trace.until { state.trace.turnOff() }
         var more = false
         if let stack {
             more = stack._withUnsafeGuaranteedRef { $0.advanceTimers(now: state.monotonic) }
@@ -201,6 +219,7 @@ final class Shard<L: Link, C: Clock> {
     private func cron() {
         nextCron = state.monotonic + .milliseconds(100)
         streams.linkStatistics = link?.statistics
+        state.tickScale.read(clock)
         var (voluntary, involuntary): (UInt64, UInt64) = (0, 0)
         apus_context_switches(&voluntary, &involuntary)
         state.loop.voluntarySwitches = voluntary
@@ -212,15 +231,51 @@ final class Shard<L: Link, C: Clock> {
     @inline(__always) private func transmit<P: Probe>(_ stack: Unmanaged<Stack>, _ probe: P) -> Bool {
         stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
         probe.mark(.tcp)
+        if probe.traces { traceSegments(probe) }
         let queue = stack._withUnsafeGuaranteedRef { $0.transmitQueue }
-        guard !queue.isEmpty, kicks.shouldKick(waiting: queue.count, now: state.monotonic) else { return false }
-        return link.unsafelyUnwrapped.transmit(from: queue) > 0
+        guard !queue.isEmpty, kicks.shouldKick(waiting: queue.count, now: state.monotonic) else {
+            if probe.traces, !queue.isEmpty { traceDeparture(0, probe) }
+            return false
+        }
+        let count = link.unsafelyUnwrapped.transmit(from: queue)
+        if probe.traces { traceDeparture(count, probe) }
+        return count > 0
     }
 
     /// Sends what is held.
     private func flush() {
         kicks.release()
-        _ = link!.transmit(from: streams.stack!.transmitQueue)
+        let count = link!.transmit(from: streams.stack!.transmitQueue)
+        if state.trace.isOn { state.trace.noteShared(.departed, value: UInt64(count), ticks: clock.ticks) }
+    }
+
+    // MARK: tracing
+
+    /// `Stack.input` frame by frame.
+    @inline(never) private func traceInput<P: Probe>(_ stack: Unmanaged<Stack>, _ probe: P) {
+        let pool = link!.pool
+        while let frame = burst.pop() {
+            probe.note(.arrived, frame, of: pool, isOurs: false)
+            _ = single.push(frame)
+            stack._withUnsafeGuaranteedRef { $0.input(single, now: state.monotonic) }
+            // Its memory stays, whoever has it now.
+            probe.note(.input, frame, of: pool, isOurs: false)
+        }
+    }
+
+    /// The frames that were put into the transmit queue since the last look.
+    @inline(never) private func traceSegments<P: Probe>(_ probe: P) {
+        let queue = streams.stack!.transmitQueue
+        for index in min(tracedFrames, queue.count)..<queue.count {
+            probe.note(.segment, queue.peek(index), of: link!.pool, isOurs: true)
+        }
+        tracedFrames = queue.count
+    }
+
+    /// The device was started for `count` frames; 0: they are held, or it is full.
+    @inline(never) private func traceDeparture<P: Probe>(_ count: Int, _ probe: P) {
+        tracedFrames = streams.stack!.transmitQueue.count
+        probe.noteShared(count > 0 ? .departed : .held, value: count)
     }
 
     // MARK: running on a thread

@@ -47,6 +47,9 @@ final class ShardState {
     var loop = LoopStatistics()
     /// Where this shard's time goes; begun by its loop.
     var cycles: CycleAccount
+    /// What this shard does, step by step, while DEBUG TRACE is on; and what its ticks mean, kept up by the loop.
+    var trace = TraceRing()
+    var tickScale = TickScale(ManualClock())
     /// Sessions that are to be closed at the next opportunity (CLIENT KILL, output limit); each has the flag `closeNow`,
     /// which keeps its memory.
     var pendingClose: [Session] = []
@@ -94,6 +97,7 @@ final class ShardState {
     deinit {
         sessions.deallocate()
         requests.deallocate()
+        trace.deallocate()
         keyspace.deallocate()
     }
 
@@ -125,6 +129,16 @@ final class ShardState {
 
     @inline(__always)
     func database(_ index: UInt16) -> Database { index == 0 ? firstDatabase : keyspace.database(Int(index)) }
+
+    /// Records what this shard does from the next turn on: of all clients, or of one.
+    func startTrace(client: UInt64) {
+        let remote = client == 0 ? nil : sessions.find(id: client)?.state.pointee.remote
+        trace.turnOn(
+            client: client, remote: remote.map { TraceRing.remote(address: $0.address.bits, port: $0.port) } ?? 0,
+            now: monotonic)
+        // Turns are run by the copy of the loop that looks on, until somebody counts this up again.
+        cycles.untilSample = 0
+    }
 
     func closeSoon(_ session: Session) {
         session.state.pointee.flags.insert(.closeNow)

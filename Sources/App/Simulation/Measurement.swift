@@ -11,9 +11,9 @@ public struct Measurement {
     /// server they took. With one client each turn is for one segment; with many, segments share turns.
     ///
     /// `moved`: the server has two shards with a queue each, and all frames of the connections come to the other shard's
-    /// queue. nil: there is one shard.
+    /// queue. nil: there is one shard. `size`: bytes of the value.
     public static func run(
-        _ command: Command, clients count: Int, pipeline: Int, requests: Int, moved: Bool? = nil
+        _ command: Command, clients count: Int, pipeline: Int, requests: Int, moved: Bool? = nil, size: Int = 64
     ) -> Int {
         let server = SimulatedServer(shards: moved == nil ? 1 : 2, seed: 1)
         let clients = (0..<count).map {
@@ -21,13 +21,13 @@ public struct Measurement {
                 number: $0, wire: server.wire, entropy: Entropy(seed: UInt64($0 + 2)), now: server.clock.monotonic)
         }
         defer { for client in clients { client.deallocate() } }
-        let value = [UInt8](repeating: UInt8(ascii: "v"), count: 64)
+        let value = [UInt8](repeating: UInt8(ascii: "v"), count: size)
         for client in clients { client.connect(now: server.clock.monotonic) }
         let key = moved == nil ? Array("key:000000000042".utf8) : ownKey(server, clients)
         let set = encode([Array("SET".utf8), key, value])
         let get = encode([Array("GET".utf8), key])
         let ok = Array("+OK\r\n".utf8)
-        let found = Array("$64\r\n".utf8) + value + Array("\r\n".utf8)
+        let found = Array("$\(size)\r\n".utf8) + value + Array("\r\n".utf8)
         for client in clients { client.send(set, expecting: ok) }
         settle(server, clients)
         if moved == true { server.wire.moveFlows() }

@@ -32,6 +32,9 @@ extension CommandSpec {
             .command, .server, arity: -1, [.loading, .stale], .connection, since: "2.8.13",
             complexity: "O(N) where N is the number of commands", tips: ["nondeterministic_output_order"],
             "Returns details about all commands.", [], commandSubcommands),
+        .plain(
+            .debug, .server, arity: -2, [.admin, .noscript, .loading, .stale, .protected], [], .allShards,
+            since: "1.0.0", complexity: "Depends on subcommand.", "A container for debugging commands."),
     ]
 
     private static let shutdownSyntax: [ArgumentSpec] = [
