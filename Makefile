@@ -10,7 +10,7 @@ BENCH_PACKAGES := redis-server redis-tools python3 ethtool procps util-linux bin
 REPORT_PACKAGES := python3 python3-matplotlib
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps bench-deps report-deps build run test bench report differential synflood flamegraph instructions sim format lint clean
+.PHONY: help deps test-deps bench-deps report-deps build run test bench report differential synflood flamegraph instructions budgets sim format lint clean
 
 help:
 	@echo "make run           install what is missing, build, start the server (ARGS=\"--port 6380 ...\")"
@@ -23,6 +23,7 @@ help:
 	@echo "make synflood      clients under a flood of forged SYNs (ROUNDS=5 RATE=20000)"
 	@echo "make flamegraph    a flamegraph of each shard under load (LINK=xdp SECONDS=10); BASE=REVISION: what changed since"
 	@echo "make instructions  instructions per request, by callgrind, against perf/budgets.json"
+	@echo "make budgets       allocations, copied bytes and system calls per request, against perf/budgets.json"
 	@echo "make sim           the whole server under simulated faults (ARGS=\"--seed 1\")"
 	@echo "make fuzz          libFuzzer against the stack and the protocol (TIME=60 seconds a mode, 0: endless; ARGS=segments)"
 	@echo "make sanitize      unit and simulation tests under AddressSanitizer and ThreadSanitizer (ARGS=thread)"
@@ -67,6 +68,9 @@ flamegraph: bench-deps build
 
 instructions: test-deps build
 	/usr/bin/python3 perf/instructions
+
+budgets: test-deps build
+	/usr/bin/python3 perf/budgets $(ARGS)
 
 sim: build
 	$(APUS) sim $(ARGS)
