@@ -25,7 +25,7 @@ import Testing
             "# Server", "# Clients", "# Memory", "# Persistence", "# Stats", "# Replication", "# CPU", "# Cluster",
             "# Network", "# TCP", "# Shards", "# Keyspace",
         ]
-        let all = usual.dropLast() + ["# Network_shards", "# TCP_shards", "# Keyspace"]
+        let all = usual.dropLast() + ["# Network_shards", "# TCP_shards", "# Cycles", "# Cycles_shards", "# Keyspace"]
         #expect(titles("INFO") == usual)
         #expect(titles("INFO default") == usual)
         #expect(titles("INFO all") == Array(all))

@@ -16,8 +16,9 @@ import Testing
 
     /// The records of the bulk string that GET replies with.
     private func records(_ s: Scenario, _ client: SimulatedClient, _ count: String = "") -> [TraceLine] {
-        s.ask(client, "DEBUG TRACE GET \(count)", for: .milliseconds(200)).split(separator: "\n").compactMap {
-            TraceLine($0.filter { !$0.isNewline })
+        s.ask(client, "DEBUG TRACE GET \(count)", for: .milliseconds(200)).split(whereSeparator: \.isNewline).compactMap
+        {
+            TraceLine($0)
         }
     }
 
@@ -43,10 +44,9 @@ import Testing
         let client = s.connect()
         s.ask(client, "SET k v")
         let lines = trace(s, client, "GET k")
-        // The client acknowledges the reply by a frame of its own.
         #expect(
             lines.map(\.event) == [
-                .arrived, .input, .session, .parsed, .executed, .written, .segment, .departed, .arrived, .input,
+                .arrived, .input, .session, .parsed, .executed, .written, .segment, .departed,
             ])
         let number = UInt64(id(s, client))!
         for line in lines where [.session, .parsed, .executed, .written].contains(line.event) {
@@ -57,8 +57,7 @@ import Testing
         #expect(lines[0]["addr"] == lines[6]["addr"] && lines[0]["addr"]!.hasPrefix("10.0.0.2:"))
         #expect(lines[7]["frames"] == "1")
         // Virtual time stands still within a turn: all steps of the request are at once, in one turn.
-        #expect(Set(lines.prefix(8).map(\.time)).count == 1 && Set(lines.prefix(8).map(\.turn)).count == 1)
-        #expect(lines[8].time > lines[7].time)
+        #expect(Set(lines.map(\.time)).count == 1 && Set(lines.map(\.turn)).count == 1)
     }
 
     @Test func stepsAreStampedAtTheTicksOfTheClock() throws {
@@ -103,7 +102,7 @@ import Testing
         #expect(lines.contains { $0.command == "ping" })
         #expect(records(s, a, "3").count == 3)
         #expect(s.ask(a, "DEBUG TRACE RESET") == "+OK\r\n")
-        #expect(records(s, a).first?.event != .executed)
+        #expect(!records(s, a).contains { $0.command == "ping" })
     }
 
     @Test func unknownCommandsHaveNoName() throws {

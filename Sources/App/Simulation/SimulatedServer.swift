@@ -75,7 +75,7 @@ public final class SimulatedServer {
     }
 
     /// One turn of each shard. Whether any had something to do.
-    public func turn() -> Bool {
+    @discardableResult public func turn() -> Bool {
         var work = false
         for shard in shards { work = shard.turn() || work }
         return work
