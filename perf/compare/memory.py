@@ -37,8 +37,13 @@ def info(bench):
     return dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
 
 
+def reset_counters(bench):
+    """What INFO counts begins anew. Differences would not do: stages are shares of all busy time, as sampled so far."""
+    bench.inside(bench.client, "redis-cli", "-h", lab.SERVER_ADDRESS, "-p", servers.PORT, "config", "resetstat")
+
+
 def cycles(bench):
-    """{stage: microseconds of busy time} since the server started, where INFO tells it."""
+    """{stage: microseconds of busy time} since the counters were reset, where INFO tells it."""
     found = {
         name.removeprefix("cycles_").removesuffix("_usec"): int(value)
         for name, value in info(bench).items()

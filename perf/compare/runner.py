@@ -119,13 +119,13 @@ class Runner:
             rate = reference[contender] * case.load
         if case.group == "counts":
             requests = int(reference.get(contender, 50_000) * case.seconds)
-            before = memory.cycles(self.bench)
+            memory.reset_counters(self.bench)
             calls = counters.SystemCalls(self.bench.process.pid, self.bench.folder.name)
             with calls, counters.Watch(self.bench) as watch:
                 result = clients.run(self.bench, client, case, requests=requests)
             result["system_calls"] = calls.count
             result["nanoseconds"] = {
-                stage: round((spent - before.get(stage, 0)) * 1000 / result["requests"], 2)
+                stage: round(spent * 1000 / result["requests"], 2)
                 for stage, spent in memory.cycles(self.bench).items()
             }
         else:
