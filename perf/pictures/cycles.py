@@ -8,7 +8,7 @@ from pictures import style
 def chart(summary):
     """A panel for each server that accounts for its time, a bar for each stage of the loop's turn."""
     found = {server: stages(summary, server) for server in summary.servers()}
-    found = {server: costs for server, costs in found.items() if costs}
+    found = {server: costs for server, costs in found.items() if sum(costs.values()) > 0}
     if not found:
         return None
     names = list(next(iter(found.values())))
