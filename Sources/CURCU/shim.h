@@ -1,12 +1,17 @@
 // liburcu's quiescent-state-based flavour (QSBR): its entry points are macros, Swift needs functions.
 #pragma once
+#ifndef APUS_THREAD_SANITIZER
+// Its short functions inline.
 #define _LGPL_SOURCE
+#endif
 #include <urcu-qsbr.h>
 
 // ThreadSanitizer sees the compiler's atomic operations, but not liburcu's: an exchange in assembler (urcu/uatomic/x86.h),
-// and grace periods that pass inside the library. With APUS_THREAD_SANITIZER (tools/sanitize) it is told what they order: a published value before
-// whoever dereferences it, and a reader's quiescent state before the end of the grace period that waited for it.
+// and grace periods that pass inside the library. With APUS_THREAD_SANITIZER (tools/sanitize) it is told what they order:
+// a published value before whoever dereferences it, and a reader's quiescent state before the end of the grace period
+// that waited for it. liburcu's own words (volatile, shared) stay inside the library then, where nothing is checked.
 #ifdef APUS_THREAD_SANITIZER
+extern struct urcu_gp urcu_qsbr_gp;
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 #define APUS_TSAN_ACQUIRE(address) __tsan_acquire((void *)(address))
