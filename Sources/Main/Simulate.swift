@@ -38,18 +38,26 @@ struct Simulate: ParsableCommand {
     var measure: String?
     @Option(help: "The measurement has two shards, and every frame comes to the other one's queue (or not: false).")
     var moved: Bool?
+    @Option(help: "The measurement has two shards, and each client's key is on the other one (or its own: false).")
+    var remote: Bool?
     @Option(help: "Bytes of the measurement's value.")
     var size = 64
     @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
     var connections: Int?
     @Flag(help: "With --connections: nothing but the opens, for counting instructions.")
     var opensOnly = false
+    @Flag(help: "Instead: how long a message takes between two busy threads (perf/rings).")
+    var rings = false
+    @Flag(help: "Instead: two shards beside one, on real cores, with the load made inside of each (perf/shards).")
+    var scale = false
+    @Option(help: "Rounds of --scale.")
+    var rounds = 5
     @Option(help: "Requests of the measurement.")
     var requests = 10000
 
     func validate() throws {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
-            pipeline >= 1, requests >= 1, (0...1 << 20).contains(size),
+            pipeline >= 1, requests >= 1, rounds >= 1, (0...1 << 20).contains(size),
             connections.map({ (1...10_000_000).contains($0) }) ?? true
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
@@ -58,17 +66,21 @@ struct Simulate: ParsableCommand {
         if let measure, Measurement.Command(rawValue: measure) == nil {
             throw ValidationError("What can be measured: get, set.")
         }
+        guard moved == nil || remote == nil else { throw ValidationError("Either --moved or --remote.") }
     }
 
     func run() throws {
+        if rings { return try printRings() }
+        if scale { return try printShardScale(rounds: rounds) }
         if let connections {
             let report = ConnectionScale.run(connections: connections, opensOnly: opensOnly)
             return opensOnly ? print("\(connections) opens") : try printScale(report)
         }
         if let command = measure.flatMap({ Measurement.Command(rawValue: $0) }) {
+            let layout: Measurement.Layout =
+                if let remote { .keys(remote: remote) } else if let moved { .queues(moved: moved) } else { .single }
             let turns = Measurement.run(
-                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, moved: moved,
-                size: size)
+                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, layout: layout, size: size)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }

@@ -101,6 +101,24 @@ import Testing
         #expect(!ring.hasElements)
     }
 
+    @Test(arguments: starts) func aBatchIsTakenWhereItLies(start: UInt32) {
+        let ring = SPSCRing<Int>(capacity: 8, startIndex: start)
+        defer { ring.deallocate() }
+        for lap in 0..<6 {
+            #expect(ring.available == 0)
+            for element in 0..<5 { #expect(ring.push(lap * 10 + element)) }
+            #expect(ring.available == 0)
+            ring.publish()
+            #expect(ring.available == 5)
+            for element in 0..<5 { #expect(ring[element] == lap * 10 + element) }
+            ring.removeFirst(2)
+            #expect(ring.available == 3 && ring[0] == lap * 10 + 2)
+            ring.removeFirst(3)
+            ring.release()
+            #expect(ring.producerRoom() == 8 && !ring.hasElements)
+        }
+    }
+
     private final class WrongCount: Sendable {
         let count = Atomic<Int>(0)
     }

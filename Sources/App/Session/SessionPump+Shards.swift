@@ -68,8 +68,7 @@ extension SessionPump {
             enqueue(session)
             return park(command, &context, session)
         }
-        let request = takeRetried(command) ?? copy(command, context.arguments)
-        prepare(request, session)
+        let request = takeRetried(command, session) ?? copy(command, context.arguments, session)
         request.pointee.session = session
         shard.outbound.send(request, to: owner)
         state.pointee.outstanding &+= 1
@@ -77,34 +76,32 @@ extension SessionPump {
         return true
     }
 
-    private func prepare(_ request: UnsafeMutablePointer<RemoteRequest>, _ session: Session) {
-        request.pointee.database = session.state.pointee.database
-        request.pointee.isRESP3 = session.isRESP3
-        request.pointee.isSilent = session.dropsReplies
-        request.pointee.clientID = session.id
-    }
-
     /// The command waits, copied out of the received data, until the session's commands under way are done (or until
     /// there is credit, if the session is queued for that).
     private func park(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session)
         -> Bool
     {
-        session.state.pointee.parked = takeRetried(command) ?? copy(command, context.arguments)
+        session.state.pointee.parked = takeRetried(command, session) ?? copy(command, context.arguments, session)
         return false
     }
 
     /// The request that holds the present command's arguments already, if it was parked: they may be large.
-    private func takeRetried(_ command: UnsafePointer<CommandEntry>) -> UnsafeMutablePointer<RemoteRequest>? {
+    private func takeRetried(
+        _ command: UnsafePointer<CommandEntry>, _ session: Session
+    ) -> UnsafeMutablePointer<RemoteRequest>? {
         guard let request = retried else { return nil }
         retried = nil
         request.pointee.command = command
+        request.pointee.database = session.state.pointee.database
+        request.pointee.isRESP3 = session.isRESP3
+        request.pointee.isSilent = session.dropsReplies
         return request
     }
 
     private func copy(
-        _ command: UnsafePointer<CommandEntry>, _ arguments: Arguments
+        _ command: UnsafePointer<CommandEntry>, _ arguments: Arguments, _ session: Session
     ) -> UnsafeMutablePointer<RemoteRequest> {
-        shard.requests.make(command: command, arguments: arguments, origin: shard.id)
+        shard.requests.make(command: command, arguments: arguments, origin: shard.id, session: session)
     }
 
     /// The same for a command that was not even looked up: it is when it is tried again.
@@ -125,7 +122,7 @@ extension SessionPump {
         }
         let stream = state.pointee.stream
         var context = shard.context(session, sink: sink, span: sink.begin(stream))
-        context.arguments = parked.pointee.argumentList
+        context.arguments = parked.arguments
         retried = parked
         let open = run(&context, session)
         probe.noteRun(session, context.arguments)
@@ -176,10 +173,11 @@ extension SessionPump {
         let fanOut = FanOut.make(
             command: command, arguments: arguments, session: session, isSilent: session.dropsReplies, shard: shard)
         for peer in 0..<shard.shardCount {
-            guard let part = keys ? keyPart(command, arguments, owner: peer) : copy(command, arguments) else {
+            guard
+                let part = keys ? keyPart(command, arguments, owner: peer, session) : copy(command, arguments, session)
+            else {
                 continue
             }
-            prepare(part, session)
             part.pointee.kind = keys ? .whole : .part
             part.pointee.fanOut = fanOut
             fanOut.pointee.parts[peer] = part
@@ -199,7 +197,7 @@ extension SessionPump {
 
     /// The command with only those keys that `owner` owns; nil when there are none.
     private func keyPart(
-        _ command: UnsafePointer<CommandEntry>, _ arguments: Arguments, owner: Int
+        _ command: UnsafePointer<CommandEntry>, _ arguments: Arguments, owner: Int, _ session: Session
     ) -> UnsafeMutablePointer<RemoteRequest>? {
         let first = Int(command.pointee.firstKey)
         let views = UnsafeMutablePointer<ByteView>.allocate(capacity: arguments.count)
@@ -210,15 +208,14 @@ extension SessionPump {
             count &+= 1
         }
         guard count > first else { return nil }
-        return copy(command, Arguments(base: views, count: count))
+        return copy(command, Arguments(base: views, count: count), session)
     }
 
     /// The only shard does its part and combines it at once.
     private func runAlone(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext, _ session: Session)
         -> Bool
     {
-        let part = copy(command, context.arguments)
-        prepare(part, session)
+        let part = copy(command, context.arguments, session)
         part.pointee.kind = .part
         shard.execute(part, sink: partSink)
         let reply = PartReplies(part)

@@ -13,6 +13,8 @@ final class SessionPump {
     let sink: StreamSink
     let nullSink = NullSink()
     let partSink = RequestSink()
+    /// Where replies of other shards are being written (`deliver`).
+    var delivery = Delivery()
     /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
     /// (`SessionFlags.queued`).
     private var resumable: [Session] = []
@@ -274,53 +276,6 @@ final class SessionPump {
             walk = shard.sessions.next(after: session)
             streams.shutdown(session.state.pointee.stream)
         }
-    }
-
-    // MARK: replies from other shards
-
-    /// Delivers the reply of a command that ran elsewhere.
-    func deliver(_ request: UnsafeMutablePointer<RemoteRequest>) {
-        if let fanOut = request.pointee.fanOut {
-            fanOut.pointee.remaining &-= 1
-            if fanOut.pointee.remaining == 0 { complete(fanOut) }
-            return
-        }
-        let session = request.pointee.session!
-        if !session.state.pointee.flags.contains(.left), !request.pointee.isSilent {
-            write(session) { request.pointee.copyReply(to: &$0) }
-            checkBacklog(session)
-        }
-        shard.requests.free(request)
-        settle(session)
-    }
-
-    /// All parts of a fan-out are back.
-    func complete(_ fanOut: UnsafeMutablePointer<FanOut>) {
-        let session = fanOut.pointee.session
-        let state = session.state
-        if !state.pointee.flags.contains(.left) {
-            let replies = PartReplies(fanOut, shardCount: shard.shardCount)
-            let silent = fanOut.pointee.isSilent
-            var context = shard.context(
-                session, sink: silent ? nullSink : sink,
-                span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
-            context.arguments = fanOut.pointee.whole.pointee.argumentList
-            shard.combine(fanOut.pointee.command, replies.views, &context)
-            if !silent {
-                streams.commit(state.pointee.stream, context.reply.finish())
-                checkBacklog(session)
-            }
-            replies.free()
-        }
-        FanOut.free(fanOut, shard: shard)
-        settle(session)
-    }
-
-    /// One command less under way; the session goes on when it was the last.
-    private func settle(_ session: Session) {
-        session.state.pointee.outstanding &-= 1
-        guard session.state.pointee.outstanding == 0 else { return }
-        if session.state.pointee.flags.contains(.left) { removeIfFree(session) } else { enqueue(session) }
     }
 
     func write(_ session: Session, _ body: (inout ReplyWriter) -> Void) {

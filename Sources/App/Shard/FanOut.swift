@@ -20,7 +20,7 @@ struct FanOut {
         let fanOut = UnsafeMutablePointer<FanOut>.allocate(capacity: 1)
         let parts = UnsafeMutablePointer<UnsafeMutablePointer<RemoteRequest>?>.allocate(capacity: shard.shardCount)
         parts.initialize(repeating: nil, count: shard.shardCount)
-        let whole = shard.requests.make(command: command, arguments: arguments, origin: shard.id)
+        let whole = shard.requests.make(command: command, arguments: arguments, origin: shard.id, session: session)
         fanOut.initialize(
             to: FanOut(
                 session: session, command: command, isSilent: isSilent, remaining: 0, parts: parts, whole: whole))
@@ -59,7 +59,7 @@ struct PartReplies {
     private static func flatten(
         _ part: UnsafeMutablePointer<RemoteRequest>, into copies: inout [UnsafeMutableRawPointer]
     ) -> ByteView {
-        let first = ByteView(part.pointee.reply, part.pointee.replyCount)
+        let first = ByteView(part.reply, Int(part.pointee.replyCount))
         guard part.pointee.overflow != nil else { return first }
         var total = first.count
         var chunk = part.pointee.overflow

@@ -4,6 +4,7 @@ import Runtime
 /// What other shards send to this one: requests to execute, replies to deliver, frames of flows they do not know.
 final class Inbound {
     private let shard: ShardState
+    private let outbound: Outbound
     private let streams: Streams
     private let pump: SessionPump
     private let pool: FramePool?
@@ -13,64 +14,89 @@ final class Inbound {
     private let handed = FrameQueue(capacity: 64)
     private var handedHops: UInt16 = 0
     /// Messages taken from one ring in one turn: enough to use a batch, few enough that frames do not wait long.
-    private let budget = 256
+    private static let budget = 256
+    /// Requests and replies whose memory is asked for ahead of the one at hand.
+    private static let lookahead = 4
+    /// Rings from the other shards, `peerCount` of them, and whose they are.
+    private let rings: UnsafeMutablePointer<SPSCRing<ShardMessage>>
+    private let peers: UnsafeMutablePointer<Int>
+    private let peerCount: Int
 
     init(shard: ShardState, streams: Streams, pump: SessionPump, pool: FramePool?) {
         self.shard = shard
+        outbound = shard.outbound
         self.streams = streams
         self.pump = pump
         self.pool = pool
+        let others = (0..<shard.shardCount).filter { $0 != shard.id }
+        peerCount = others.count
+        rings = .allocate(capacity: max(1, peerCount))
+        peers = .allocate(capacity: max(1, peerCount))
+        for (index, peer) in others.enumerated() {
+            (rings + index).initialize(to: shard.mesh.ring(from: peer, to: shard.id))
+            (peers + index).initialize(to: peer)
+        }
     }
 
-    deinit { handed.deallocate() }
+    deinit {
+        handed.deallocate()
+        rings.deallocate()
+        peers.deallocate()
+    }
 
-    /// For the decision to sleep.
-    var hasMessages: Bool {
-        for peer in 0..<shard.shardCount where peer != shard.id {
-            if shard.mesh.ring(from: peer, to: shard.id).hasElements { return true }
-        }
+    /// A load for each other shard.
+    @inline(__always) var hasMessages: Bool {
+        for index in 0..<peerCount where rings[index].hasElements { return true }
         return false
     }
 
-    func drain<P: Probe>(_ probe: P) -> Bool {
-        var work = false
-        for peer in 0..<shard.shardCount where peer != shard.id {
-            let ring = shard.mesh.ring(from: peer, to: shard.id)
-            var left = budget
-            while left > 0, let message = ring.pop() {
-                left &-= 1
-                switch message.kind {
-                case .request: execute(message.block.assumingMemoryBound(to: RemoteRequest.self), probe)
-                case .reply:
-                    shard.outbound.credit(from: peer)
-                    deliver(message.block.assumingMemoryBound(to: RemoteRequest.self), from: peer, probe)
-                case .frame: take(message, probe)
-                case .frameBack: shard.outbound.frameReturned(message, to: pool!)
-                }
-            }
-            if left != budget {
-                probe.mark(.crossShard)
-                if !handed.isEmpty {
-                    inputHanded()
-                    probe.mark(.tcp)
-                }
-                ring.release()
-                work = true
-            }
-        }
-        if work, streams.stack?.hasReady == true { pump.serveStack(probe) }
-        return work
+    /// Takes what has come, a bounded number from each ring. Whether there was any.
+    @inline(__always) func drain<P: Probe>(_ probe: P) -> Bool { hasMessages && drainRings(probe) }
+
+    @inline(never) private func drainRings<P: Probe>(_ probe: P) -> Bool {
+        for index in 0..<peerCount where rings[index].hasElements { drain(rings[index], of: peers[index], probe) }
+        if streams.stack?.hasReady == true { pump.serveStack(probe) }
+        return true
     }
 
-    @inline(__always)
-    private func execute<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, _ probe: P) {
+    @inline(__always) private func drain<P: Probe>(_ ring: SPSCRing<ShardMessage>, of peer: Int, _ probe: P) {
+        let count = min(ring.available, Self.budget)
+        // What they hold lies in the other core's cache: the first ones are asked for together, then one for each taken.
+        for index in 0..<min(count, Self.lookahead) { ring[index].prefetch() }
+        for index in 0..<count {
+            let message = ring[index]
+            if index &+ Self.lookahead < count { ring[index &+ Self.lookahead].prefetch() }
+            switch message.kind {
+            case .request:
+                pump.endDelivery()
+                execute(message.block.assumingMemoryBound(to: RemoteRequest.self), probe)
+            case .reply:
+                outbound.credit(from: peer)
+                deliver(message.block.assumingMemoryBound(to: RemoteRequest.self), from: peer, probe)
+            case .frame:
+                pump.endDelivery()
+                take(message, probe)
+            case .frameBack: outbound.frameReturned(message, to: pool!)
+            }
+        }
+        pump.endDelivery()
+        probe.mark(.crossShard)
+        if !handed.isEmpty {
+            inputHanded()
+            probe.mark(.tcp)
+        }
+        ring.removeFirst(count)
+        ring.release()
+    }
+
+    @inline(__always) private func execute<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, _ probe: P) {
         let origin = Int(request.pointee.origin)
         probe.mark(.crossShard)
         probe.note(.taken, request, value: origin)
         shard.execute(request, sink: sink)
         probe.mark(.execute)
         probe.note(.executed, request, value: origin + 1)
-        shard.outbound.sendBack(request, to: Int(request.pointee.origin))
+        outbound.sendBack(request, to: origin)
     }
 
     @inline(__always)
@@ -93,15 +119,15 @@ final class Inbound {
         defer {
             // One of our own that went round shards without a stack.
             if Int(message.origin) == shard.id {
-                shard.outbound.frameReturned(message, to: pool)
+                outbound.frameReturned(message, to: pool)
             } else {
-                shard.outbound.giveBack(message)
+                outbound.giveBack(message)
             }
         }
         let offset = 128
         let count = Int(message.count)
         guard count <= pool.frameSize - offset, let frame = pool.allocate() else {
-            shard.outbound.statistics.scarceFrameDrops &+= 1
+            outbound.statistics.scarceFrameDrops &+= 1
             return
         }
         (pool.address(frame) + offset).copyMemory(from: message.block, byteCount: count)
@@ -110,7 +136,7 @@ final class Inbound {
         let copy = FrameDescriptor(frame: frame, offset: offset, length: count)
         handed.append(copy)
         if probe.traces { probe.note(.handed, copy, of: pool, isOurs: false) }
-        shard.outbound.statistics.receivedFrames &+= 1
+        outbound.statistics.receivedFrames &+= 1
     }
 
     /// Gives the copies to our stack; what belongs to nobody here travels on, and the last shard answers.
@@ -125,9 +151,9 @@ final class Inbound {
     private func passOn(_ message: ShardMessage) {
         var message = message
         message.hopsLeft = max(1, message.hopsLeft) - 1
-        if !shard.outbound.pass(message, to: nextShard) {
-            shard.outbound.statistics.ringFullDrops &+= 1
-            shard.outbound.giveBack(message)
+        if !outbound.pass(message, to: nextShard) {
+            outbound.statistics.ringFullDrops &+= 1
+            outbound.giveBack(message)
         }
     }
 
@@ -143,7 +169,7 @@ final class Inbound {
                 if hops == nil { shareNeighbourNews(view, stray, pool) }
             } else {
                 let hops = hops ?? shard.shardCount - 1
-                if hops > 0 { shard.outbound.lend(stray, of: pool, hopsLeft: hops - 1, to: nextShard) }
+                if hops > 0 { outbound.lend(stray, of: pool, hopsLeft: hops - 1, to: nextShard) }
             }
             pool.release(stray.frame)
         }
@@ -159,7 +185,7 @@ final class Inbound {
         let (sender, target) = (address(28), address(38))
         guard isReply || target == sender || target == streams.stack!.configuration.address.bits else { return }
         for peer in 0..<shard.shardCount where peer != shard.id {
-            shard.outbound.lend(stray, of: pool, hopsLeft: 0, to: peer)
+            outbound.lend(stray, of: pool, hopsLeft: 0, to: peer)
         }
     }
 

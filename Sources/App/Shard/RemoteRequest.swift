@@ -5,46 +5,62 @@ import Runtime
 /// origin owns: the executing shard writes only the reply. Arguments that fit travel inside the block.
 ///
 ///     0 ..< headerSize           this header
-///     headerSize ...             argument views, then argument bytes, then the reply's first bytes
+///     headerSize ...             argument views, then argument bytes
+///     replyOffset ..< blockSize  the reply's first bytes
+///
+/// The header is one cache line, and the reply begins at another: a short command and its short reply move four or five
+/// lines between the cores, which `ShardMessage.prefetch` asks for together.
 struct RemoteRequest {
     static let blockSize = 1024
-    static let headerSize = 144
+    static let headerSize = 64
 
     /// The client, for the origin alone; nil for a part. Lives until its last reply is back (`SessionFlags.left`).
     var session: Session?
+    /// The command's place in the table, which all shards share.
+    var command: UnsafePointer<CommandEntry>
+    /// The client's id, for commands that tell or spare the caller (CLIENT KILL SKIPME).
+    var clientID: UInt64
+    /// Argument memory outside the block, when it did not fit; freed by the origin with the block.
+    var external: UnsafeMutableRawPointer?
+    /// What of the reply did not fit: `ReplyChunk`s from malloc, written by the executing shard, freed by the origin.
+    var overflow: UnsafeMutablePointer<ReplyChunk>?
+    /// For a part: the fan-out it belongs to.
+    var fanOut: UnsafeMutablePointer<FanOut>?
+    var argumentCount: UInt32
+    /// Where the reply begins in the block: a multiple of 64, below `blockSize`.
+    var replyOffset: UInt16
+    /// Bytes of the reply in the block, at most `replyCapacity`.
+    var replyCount: UInt16
     /// Origin's shard number: where the reply goes.
     var origin: UInt16
     var database: UInt16
-    /// The command's place in the table, which all shards share.
-    var command: UnsafePointer<CommandEntry>
     /// `.whole`: run as a command on a key. `.part`: run as one shard's part of a command on all shards.
     var kind: Kind
     var isRESP3: Bool
     /// CLIENT REPLY OFF or SKIP: the origin drops the reply.
     var isSilent: Bool
-    /// The client's id, for commands that tell or spare the caller (CLIENT KILL SKIPME).
-    var clientID: UInt64
-    var arguments: UnsafeMutablePointer<ByteView>
-    var argumentCount: Int
-    /// Argument memory outside the block, when it did not fit; freed by the origin with the block.
-    var external: UnsafeMutableRawPointer?
-    /// The reply's first `replyCount` bytes, at `reply`; at most `replyCapacity` there.
-    var reply: UnsafeMutableRawPointer
-    var replyCapacity: Int
-    var replyCount: Int
-    /// What did not fit: `ReplyChunk`s from malloc, written by the executing shard, freed by the origin.
-    var overflow: UnsafeMutablePointer<ReplyChunk>?
-    /// For a part: the fan-out it belongs to.
-    var fanOut: UnsafeMutablePointer<FanOut>?
 
     enum Kind: UInt8 { case whole, part }
+}
 
-    var argumentList: Arguments { Arguments(base: arguments, count: argumentCount) }
+extension UnsafeMutablePointer where Pointee == RemoteRequest {
+    @inline(__always) var block: UnsafeMutableRawPointer { UnsafeMutableRawPointer(self) }
+
+    /// Views of the arguments: in the block, or at the beginning of the memory outside of it.
+    @inline(__always) var arguments: Arguments {
+        let memory = pointee.external ?? block + RemoteRequest.headerSize
+        return Arguments(
+            base: UnsafePointer(memory.assumingMemoryBound(to: ByteView.self)), count: Int(pointee.argumentCount))
+    }
+
+    /// The reply's first byte in the block, and how many fit there.
+    @inline(__always) var reply: UnsafeMutableRawPointer { block + Int(pointee.replyOffset) }
+    @inline(__always) var replyCapacity: Int { RemoteRequest.blockSize &- Int(pointee.replyOffset) }
 
     /// Appends the whole reply.
     func copyReply(to writer: inout ReplyWriter) {
-        writer.append(reply, replyCount)
-        var chunk = overflow
+        writer.append(reply, Int(pointee.replyCount))
+        var chunk = pointee.overflow
         while let current = chunk {
             writer.append(current.bytes, current.pointee.count)
             chunk = current.pointee.next
@@ -90,38 +106,83 @@ struct RemoteRequestPool {
 
     func deallocate() { slab.deallocate() }
 
-    /// A request with a copy of `arguments`, and room for a reply.
-    func make(command: UnsafePointer<CommandEntry>, arguments: Arguments, origin: Int) -> UnsafeMutablePointer<
-        RemoteRequest
-    > {
+    /// A request with a copy of `arguments`, and room for a reply, as the client `session` has its commands run.
+    @inline(__always) func make(
+        command: UnsafePointer<CommandEntry>, arguments: Arguments, origin: Int, session: Session
+    ) -> UnsafeMutablePointer<RemoteRequest> {
         let raw = UnsafeMutableRawPointer(slab.allocate())
-        var bytes = 0
-        for index in 0..<arguments.count { bytes &+= arguments[index].count }
-        let needed = arguments.count &* MemoryLayout<ByteView>.stride &+ bytes
-        let inside = RemoteRequest.blockSize &- RemoteRequest.headerSize
-        // Half of the block is kept for the reply: most replies then need no malloc.
-        let fits = needed <= inside / 2
-        let memory =
-            fits
-            ? raw + RemoteRequest.headerSize : UnsafeMutableRawPointer.allocate(byteCount: needed, alignment: 16)
-        let used = fits ? (needed &+ 15) & ~15 : 0
         let request = raw.assumingMemoryBound(to: RemoteRequest.self)
+        let views = arguments.count &* MemoryLayout<ByteView>.stride
+        let extent = Self.extent(of: arguments)
+        let used = views &+ extent
+        let fits = used <= Self.room
         request.initialize(
             to: RemoteRequest(
-                session: nil, origin: UInt16(truncatingIfNeeded: origin), database: 0, command: command, kind: .whole,
-                isRESP3: false, isSilent: false, clientID: 0,
-                arguments: memory.assumingMemoryBound(to: ByteView.self), argumentCount: arguments.count,
-                external: fits ? nil : memory,
-                reply: raw + (RemoteRequest.headerSize &+ used), replyCapacity: inside &- used, replyCount: 0,
-                overflow: nil, fanOut: nil))
-        var place = memory + arguments.count &* MemoryLayout<ByteView>.stride
+                session: nil, command: command, clientID: session.id, external: nil, overflow: nil, fanOut: nil,
+                argumentCount: UInt32(truncatingIfNeeded: arguments.count),
+                replyOffset: Self.replyOffset(behind: fits ? used : 0), replyCount: 0,
+                origin: UInt16(truncatingIfNeeded: origin), database: session.state.pointee.database, kind: .whole,
+                isRESP3: session.isRESP3, isSilent: session.dropsReplies))
+        guard fits else {
+            copyEach(request, arguments)
+            return request
+        }
+        let target = (raw + RemoteRequest.headerSize).assumingMemoryBound(to: ByteView.self)
+        // All words and what lies between them at once; each view moves as far as the bytes did.
+        let first = arguments[0].base
+        let place = raw + (RemoteRequest.headerSize &+ views)
+        copyBytes(first, to: place, extent)
         for index in 0..<arguments.count {
             let argument = arguments[index]
-            place.copyMemory(from: argument.base, byteCount: argument.count)
-            request.pointee.arguments[index] = ByteView(place, argument.count)
-            place += argument.count
+            target[index] = ByteView(UnsafeRawPointer(place) + (argument.base - first), argument.count)
         }
         return request
+    }
+
+    /// Bytes of views and arguments that a block holds. The other half is kept for the reply: most then need no malloc.
+    private static let room = (RemoteRequest.blockSize - RemoteRequest.headerSize) / 2
+
+    @inline(__always) private static func replyOffset(behind used: Int) -> UInt16 {
+        UInt16(truncatingIfNeeded: (RemoteRequest.headerSize &+ used &+ 63) & ~63)
+    }
+
+    /// How many bytes the arguments span where they were received, from the first byte of the first to the last byte of the
+    /// last; `Int.max / 2` when they do not lie one close behind the other.
+    @inline(__always) private static func extent(of arguments: Arguments) -> Int {
+        let first = arguments[0].base
+        var end = 0
+        for index in 0..<arguments.count {
+            let argument = arguments[index]
+            let start = argument.base - first
+            guard start >= end, start <= end &+ longestGap else { return .max / 2 }
+            end = start &+ argument.count
+        }
+        return end
+    }
+
+    /// CR LF, `$`, the digits of a length below `room`, CR LF: what lies between two words of a request.
+    private static let longestGap = 2 + 1 + 3 + 2
+
+    /// Arguments that are too large for the block, or come from several places.
+    @inline(never)
+    private func copyEach(_ request: UnsafeMutablePointer<RemoteRequest>, _ arguments: Arguments) {
+        var place = arguments.count &* MemoryLayout<ByteView>.stride
+        var needed = place
+        for index in 0..<arguments.count { needed &+= arguments[index].count }
+        var memory = request.block + RemoteRequest.headerSize
+        if needed <= Self.room {
+            request.pointee.replyOffset = Self.replyOffset(behind: needed)
+        } else {
+            memory = .allocate(byteCount: needed, alignment: 16)
+            request.pointee.external = memory
+        }
+        let target = memory.assumingMemoryBound(to: ByteView.self)
+        for index in 0..<arguments.count {
+            let argument = arguments[index]
+            (memory + place).copyMemory(from: argument.base, byteCount: argument.count)
+            target[index] = ByteView(UnsafeRawPointer(memory + place), argument.count)
+            place &+= argument.count
+        }
     }
 
     func free(_ request: UnsafeMutablePointer<RemoteRequest>) {
@@ -145,8 +206,7 @@ final class RequestSink: ReplySink {
     func begin(_ request: UnsafeMutablePointer<RemoteRequest>) -> OutputSpan {
         self.request = request
         chunk = nil
-        let base = request.pointee.reply
-        return OutputSpan(cursor: base, limit: base + request.pointee.replyCapacity)
+        return OutputSpan(cursor: request.reply, limit: request.reply + request.replyCapacity)
     }
 
     /// Ends the reply at `cursor`.
@@ -154,7 +214,7 @@ final class RequestSink: ReplySink {
         if let chunk {
             chunk.pointee.count = cursor - chunk.bytes
         } else {
-            request.pointee.replyCount = cursor - request.pointee.reply
+            request.pointee.replyCount = UInt16(truncatingIfNeeded: cursor - request.reply)
         }
     }
 

@@ -13,9 +13,10 @@ import Runtime
 /// 4. inbound rings: requests run while their keys' cache lines are likely warm, replies resume paused sessions, all
 ///    before transmission so that their output leaves in this turn;
 /// 5. timers: TCP and key expiry, within a budget;
-/// 6. output: one build and one kick for everything this turn made, so that an acknowledgement rides on a reply and
+/// 6. outbound rings are published, each peer woken at most once, and only if it sleeps; before the output, so that the
+///    other shards work while this one is in the kernel;
+/// 7. output: one build and one kick for everything this turn made, so that an acknowledgement rides on a reply and
 ///    a burst of replies costs one system call;
-/// 7. outbound rings are published, each peer woken at most once, and only if it sleeps;
 /// 8. reclaim: frames that the device has sent come back, and the device gets free ones; last, because nobody waits for it;
 /// 9. RCU quiescence: no reference to a published configuration is held across turns.
 final class Shard<L: Link, C: Clock> {
@@ -123,13 +124,11 @@ final class Shard<L: Link, C: Clock> {
             probe.mark(.transmit)
             probe.noteShared(.departed, value: 0)
         }
+        publish(probe)
         if let stack {
             work = transmit(stack, probe) || work
-            publish(probe)
             link.unsafelyUnwrapped.reclaim()
             probe.mark(.transmit)
-        } else {
-            publish(probe)
         }
         return work
     }
@@ -278,6 +277,34 @@ final class Shard<L: Link, C: Clock> {
         probe.noteShared(count > 0 ? .departed : .held, value: count)
     }
 
+    /// What of a turn messages of other shards need, when nothing else has come: a request is answered, and a reply leaves,
+    /// some 100 ns earlier than after a whole turn. Everything else waits for the next turn, which is near (`watch`).
+    @inline(never)
+    func exchange() {
+        guard state.cycles.untilSample > 0 else {
+            let probe = Observed(clock: clock, shard: state)
+            return probe.end(hadWork: exchange(probe))
+        }
+        guard exchange(Unobserved()) else { return }
+        state.cycles.untilSample &-= 1
+        if !isBusy { changeBusy(true) }
+    }
+
+    @inline(__always) private func exchange<P: Probe>(_ probe: P) -> Bool {
+        readClock()
+        state.refreshConfig()
+        probe.mark(.loop)
+        guard inbound.drain(probe) else { return false }
+        state.refreshConfig()
+        _ = pump.resume(probe)
+        probe.mark(.crossShard)
+        publish(probe)
+        if let stack { _ = transmit(stack, probe) }
+        probe.mark(.transmit)
+        lastWork = state.monotonic
+        return true
+    }
+
     // MARK: running on a thread
 
     /// Turns until the server stops. The calling thread must be registered with RCU.
@@ -312,14 +339,23 @@ final class Shard<L: Link, C: Clock> {
         // Kernel sockets can only be asked by a system call, which is the turn's.
         if hasLink && !(hasKernel && streams.kernel!.liveConnections > 0) {
             for _ in 0..<32 {
-                if link!.hasReceived || inbound.hasMessages { return }
-                apus_cpu_relax()
+                if link!.hasReceived { return }
+                if inbound.hasMessages { exchange() } else { apus_cpu_relax() }
             }
         }
         if state.sharesCore {
             state.loop.yields &+= 1
             sched_yield()
         }
+    }
+
+    /// What `run` would do now instead of waiting; for who calls it himself.
+    enum Reason { case nothing, messages, turn }
+
+    var reason: Reason {
+        if link?.hasReceived == true || streams.stack?.transmitQueue.isEmpty == false { return .turn }
+        if nextDeadline() <= clock.monotonic { return .turn }
+        return inbound.hasMessages ? .messages : .nothing
     }
 
     /// Sleeps until a frame, a kernel socket, another shard or a timer wants this shard.

@@ -98,6 +98,7 @@ final class ShardState {
         sessions.deallocate()
         requests.deallocate()
         trace.deallocate()
+        outbound.deallocate()
         keyspace.deallocate()
     }
 
@@ -160,7 +161,7 @@ final class ShardState {
     /// Executes a command, or its part, for a client of another shard (or this shard's part of a fan-out of ours).
     func execute(_ request: UnsafeMutablePointer<RemoteRequest>, sink: RequestSink) {
         var context = CommandContext(
-            arguments: request.pointee.argumentList,
+            arguments: request.arguments,
             reply: ReplyWriter(sink.begin(request), sink: sink, isRESP3: request.pointee.isRESP3),
             database: database(request.pointee.database), shard: self, session: nil,
             clientID: request.pointee.clientID)

@@ -1,54 +1,89 @@
 import Net
 import Runtime
 
-/// The way of a command from frame to frame, over and over, for counting instructions: one shard, a perfect wire,
+/// The way of a command from frame to frame, over and over, for counting instructions: one shard or two, a perfect wire,
 /// clients that each wait for their replies before they go on. What is counted is `SimulatedServer.measuredTurn`; what
 /// clients and wire cost is outside of it.
 public struct Measurement {
     public enum Command: String, Sendable, CaseIterable { case get, set }
 
+    /// Where commands and their keys are.
+    public enum Layout: Sendable, Equatable {
+        /// There is one shard.
+        case single
+        /// Two shards with a queue each; all keys are on the shard of the first client. `moved`: all frames of the
+        /// connections come to the other shard's queue. Both shards do a turn whenever one does.
+        case queues(moved: Bool)
+        /// Two shards with a queue each; each client's key is on its own shard, or (`remote`) on the other one. A shard does a
+        /// turn when a frame waits for it, and exchanges messages when these do, as in the server, where it looks at its
+        /// rings alone until then (`Shard.watch`): so the cost of a request is that of the turns that it needs, on both
+        /// shards, and of no other.
+        case keys(remote: Bool)
+    }
+
     /// Runs `requests` requests over all clients, each with `pipeline` at a time, and returns how many turns of the
     /// server they took. With one client each turn is for one segment; with many, segments share turns.
-    ///
-    /// `moved`: the server has two shards with a queue each, and all frames of the connections come to the other shard's
-    /// queue. nil: there is one shard. `size`: bytes of the value.
+    /// `size`: bytes of the value.
     public static func run(
-        _ command: Command, clients count: Int, pipeline: Int, requests: Int, moved: Bool? = nil, size: Int = 64
+        _ command: Command, clients count: Int, pipeline: Int, requests: Int, layout: Layout = .single, size: Int = 64
     ) -> Int {
-        let server = SimulatedServer(shards: moved == nil ? 1 : 2, seed: 1)
+        let server = SimulatedServer(shards: layout == .single ? 1 : 2, seed: 1)
         let clients = (0..<count).map {
             SimulatedClient(
                 number: $0, wire: server.wire, entropy: Entropy(seed: UInt64($0 + 2)), now: server.clock.monotonic)
         }
         defer { for client in clients { client.deallocate() } }
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: size)
-        for client in clients { client.connect(now: server.clock.monotonic) }
-        let key = moved == nil ? Array("key:000000000042".utf8) : ownKey(server, clients)
-        let set = encode([Array("SET".utf8), key, value])
-        let get = encode([Array("GET".utf8), key])
+        let keys = connect(clients, server, layout)
         let ok = Array("+OK\r\n".utf8)
         let found = Array("$\(size)\r\n".utf8) + value + Array("\r\n".utf8)
-        for client in clients { client.send(set, expecting: ok) }
-        settle(server, clients)
-        if moved == true { server.wire.moveFlows() }
-        let request = command == .get ? get : set
-        let reply = command == .get ? found : ok
-        let batch = Array(repeatElement(request, count: pipeline).joined())
-        let answer = Array(repeatElement(reply, count: pipeline).joined())
+        for (client, key) in zip(clients, keys) { client.send(encode([Array("SET".utf8), key, value]), expecting: ok) }
+        settle(server, clients, layout)
+        if layout == .queues(moved: true) { server.wire.moveFlows() }
+        let answer = Array(repeatElement(command == .get ? found : ok, count: pipeline).joined())
+        let batches = keys.map { key in
+            let words = command == .get ? [Array("GET".utf8), key] : [Array("SET".utf8), key, value]
+            return Array(repeatElement(encode(words), count: pipeline).joined())
+        }
         var turns = 0
         for _ in 0..<(requests / pipeline / count) {
-            for client in clients { client.send(batch, expecting: answer) }
-            turns += settle(server, clients)
+            for (client, batch) in zip(clients, batches) { client.send(batch, expecting: answer) }
+            turns += settle(server, clients, layout)
         }
         for client in clients { precondition(client.failure == nil, "a reply was wrong: \(client.failure ?? "")") }
         return turns
     }
 
-    /// A key on the shard of the first client's session, so that its commands need no other shard.
-    private static func ownKey(_ server: SimulatedServer, _ clients: [SimulatedClient]) -> [UInt8] {
-        clients[0].send(Array("PING\r\n".utf8), expecting: Array("+PONG\r\n".utf8))
-        settle(server, clients)
-        let shard = server.shards.firstIndex { $0.state.sessions.count > 0 }
+    /// Returns the key of each client.
+    private static func connect(
+        _ clients: [SimulatedClient], _ server: SimulatedServer, _ layout: Layout
+    ) -> [[UInt8]] {
+        switch layout {
+        case .single:
+            for client in clients { client.connect(now: server.clock.monotonic) }
+            return clients.map { _ in Array("key:000000000042".utf8) }
+        case .queues:
+            let home = connect(clients[0], server, layout)
+            for client in clients.dropFirst() { client.connect(now: server.clock.monotonic) }
+            return clients.map { _ in key(on: home, server) }
+        case .keys(let remote):
+            return clients.map {
+                let home = connect($0, server, layout)
+                return key(on: remote ? 1 - home : home, server)
+            }
+        }
+    }
+
+    /// Returns the shard on which the client's session appears.
+    private static func connect(_ client: SimulatedClient, _ server: SimulatedServer, _ layout: Layout) -> Int {
+        let before = server.shards.map { $0.state.sessions.count }
+        client.connect(now: server.clock.monotonic)
+        client.send(Array("PING\r\n".utf8), expecting: Array("+PONG\r\n".utf8))
+        settle(server, [client], layout)
+        return server.shards.firstIndex { $0.state.sessions.count > before[$0.state.id] }!
+    }
+
+    private static func key(on shard: Int, _ server: SimulatedServer) -> [UInt8] {
         let slots = server.shards[0].state.slots
         for number in 10_042..<11_042 {
             let key = Array("key:0000000\(number)".utf8)
@@ -60,7 +95,9 @@ public struct Measurement {
 
     /// Until the clients have their answers. Time moves a little each turn, as it does in the real server.
     @discardableResult
-    private static func settle(_ server: SimulatedServer, _ clients: [SimulatedClient]) -> Int {
+    private static func settle(
+        _ server: SimulatedServer, _ clients: [SimulatedClient], _ layout: Layout
+    ) -> Int {
         var turns = 0
         while true {
             server.wire.advance(now: server.clock.monotonic)
@@ -68,7 +105,13 @@ public struct Measurement {
             if clients.allSatisfy({ $0.isSettled }) { return turns }
             server.clock.advance(by: .microseconds(10))
             server.wire.advance(now: server.clock.monotonic)
-            if server.shards.count == 1 { _ = server.measuredTurn() } else { _ = server.measuredTurnOfAll() }
+            switch layout {
+            case .single: _ = server.measuredTurn()
+            case .queues: _ = server.measuredTurnOfAll()
+            case .keys:
+                turns += server.turnsOfThoseWithWork()
+                continue
+            }
             turns += 1
         }
     }
@@ -81,4 +124,21 @@ extension SimulatedServer {
 
     @inline(never)
     func measuredTurnOfAll() -> Bool { turn() }
+
+    /// Each shard does what its loop would do now. Returns how many had something to do. The look for it is not measured.
+    func turnsOfThoseWithWork() -> Int {
+        var turns = 0
+        for shard in shards {
+            let reason = shard.reason
+            guard reason != .nothing else { continue }
+            turns += 1
+            measuredTurn(of: Unmanaged.passUnretained(shard), isWhole: reason == .turn)
+        }
+        return turns
+    }
+
+    @inline(never)
+    private func measuredTurn(of shard: Unmanaged<Shard<MemoryLink, ManualClock>>, isWhole: Bool) {
+        shard._withUnsafeGuaranteedRef { if isWhole { $0.turn() } else { $0.exchange() } }
+    }
 }

@@ -67,7 +67,8 @@ public struct FramePool: BitwiseCopyable {
         infos = .allocate(capacity: count)
         infos.initialize(repeating: FrameInfo(), count: count)
         for id in 0..<count { infos[id].next = id + 1 < count ? FrameID(id + 1) : .none }
-        state = .allocate(capacity: 1)
+        // A cache line of its own, and its neighbour: it changes with every frame, and the next pool may be another core's.
+        state = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128).bindMemory(to: State.self, capacity: 1)
         state.initialize(to: State(free: 0, freeCount: count, lowestFree: count, floor: 0))
         self.count = count
         shift = UInt64(frameSize.trailingZeroBitCount)
@@ -187,7 +188,8 @@ public struct FrameQueue: BitwiseCopyable {
         precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity must be a power of two")
         slots = .allocate(capacity: capacity)
         slots.initialize(repeating: FrameDescriptor(frame: .none, offset: 0, length: 0), count: capacity)
-        state = .allocate(capacity: 1)
+        // As with a pool's state: a queue is somebody's alone.
+        state = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128).bindMemory(to: State.self, capacity: 1)
         state.initialize(to: State(head: 0, tail: 0))
         self.capacity = capacity
     }
@@ -232,7 +234,7 @@ public struct FrameQueue: BitwiseCopyable {
     /// Returns how many.
     @inlinable @inline(__always) public func take(from source: FrameQueue, limit: Int = .max) -> Int {
         let taken = min(source.count, room, limit)
-        guard taken == 1 else { return takeMany(from: source, taken) }
+        guard taken == 1 else { return taken > 0 ? takeMany(from: source, taken) : 0 }
         // Between a request and its reply it is one.
         slots[state.pointee.tail & (capacity &- 1)] =
             source.slots[source.state.pointee.head & (source.capacity &- 1)]

@@ -102,6 +102,23 @@ public struct SPSCRing<Element>: BitwiseCopyable, @unchecked Sendable {
         return slots + Int(position & mask)
     }
 
+    /// Elements that the consumer knows of; it looks for more when it knows of none.
+    @inlinable @inline(__always) public var available: Int {
+        if head.pointee == cachedTail.pointee { cachedTail.pointee = apus_load_acquire_u32(publishedTail) }
+        return Int(cachedTail.pointee &- head.pointee)
+    }
+
+    /// The element `index` places behind the oldest; `index < available`.
+    @inlinable @inline(__always) public subscript(_ index: Int) -> Element {
+        slots[Int((head.pointee &+ UInt32(truncatingIfNeeded: index)) & mask)]
+    }
+
+    /// Drops the first `count` elements, of those `available`. Their slots go back to the producer with `release`.
+    @inlinable @inline(__always) public func removeFirst(_ count: Int) {
+        precondition(count <= Int(cachedTail.pointee &- head.pointee), "more removed than there was")
+        head.pointee &+= UInt32(truncatingIfNeeded: count)
+    }
+
     /// Drops the element that `front` showed. Its slot goes back to the producer with `release`.
     @inlinable public func removeFront() { head.pointee &+= 1 }
 
