@@ -35,8 +35,9 @@ public struct ShardScale {
     public static func rate(_ wanted: Case, seconds: Double, cores: [Int32]) -> Double? {
         let scale = ShardScale(wanted)
         let rate = scale.run(seconds: seconds, cores: cores)
-        // Stacks and requests under way go before what they lie in.
+        // Stacks give their frames back when they go, and requests may be under way: before what they lie in.
         for seat in scale.seats { seat.shard = nil }
+        for seat in scale.seats { seat.link = nil }
         for table in scale.tables { table.deallocate() }
         scale.mesh.deallocate()
         return rate
@@ -103,6 +104,7 @@ private final class ScaleSeat: @unchecked Sendable {
     let completed: UnsafeMutablePointer<UInt64>
     /// The thread's until it has ended.
     var shard: Shard<LoadLink, SystemClock>?
+    var link: LoadLink?
 
     init(
         id: Int, mesh: Mesh, published: RCUPublished<Config>, control: ServerControl, pipeline: Int, keys: [[UInt8]],
@@ -134,7 +136,7 @@ private final class ScaleSeat: @unchecked Sendable {
 
     /// All clients were served, and no reply was wrong.
     var isSound: Bool {
-        guard let link = shard?.link else { return false }
+        guard let link else { return false }
         return link.wrong == 0 && link.established == ShardScale.clients
     }
 
@@ -142,6 +144,7 @@ private final class ScaleSeat: @unchecked Sendable {
         let clock = SystemClock()
         let link = LoadLink(
             shard: id, clients: ShardScale.clients, pipeline: pipeline, requests: requests, completed: completed)
+        self.link = link
         var network = Stack.Configuration(
             hardwareAddress: SimulatedServer.hardwareAddress, address: SimulatedServer.address)
         network.strayHandling = mesh.shardCount > 1
