@@ -18,13 +18,30 @@ public struct Database: BitwiseCopyable {
 
     /// nil when the key is absent or expired; an expired key is removed.
     public func find(_ key: ByteView, now: Int64) -> Entry? {
-        let hash = state.pointee.keyHash.hash(key)
-        guard let bucket = locate(key, hash) else { return nil }
-        let entry = Table.entry(bucket.pointee)
-        if entry.header & Entry.hasTimerSlot != 0, isExpired(entry, now: now) {
-            removeExpired(bucket)
-            return nil
-        }
+        guard let words = ShortKey(key) else { return findAny(key, now: now) }
+        let hash = state.pointee.keyHash.hash(words.first, words.last, count: key.count)
+        return findAtHome(words, hash, without: Entry.hasTimerSlot) ?? find(key, hash, now: now)
+    }
+
+    @inline(never)
+    private func findAny(_ key: ByteView, now: Int64) -> Entry? { find(key, state.pointee.keyHash.hash(key), now: now) }
+
+    @inline(never)
+    private func find(_ key: ByteView, _ hash: UInt64, now: Int64) -> Entry? {
+        guard let bucket = locateLiving(key, hash, now: now) else { return nil }
+        return Table.entry(bucket.pointee)
+    }
+
+    /// The short way: the key is in its home bucket of the present table, as every second one is, and its entry has none of
+    /// the `flags`. nil: it is not so, which says nothing about the key.
+    @inline(__always)
+    private func findAtHome(_ key: ShortKey, _ hash: UInt64, without flags: UInt64) -> Entry? {
+        let bucket = state.pointee.table.atHome(hash)
+        // Distance 0, and the tag.
+        guard bucket &>> 44 == Table.tag(hash) | 1 &<< 12 else { return nil }
+        let entry = Table.entry(bucket)
+        guard entry.header & (flags | 0xFFFF) == UInt64(truncatingIfNeeded: key.count), entry.hasWords(of: key)
+        else { return nil }
         return entry
     }
 
@@ -33,11 +50,30 @@ public struct Database: BitwiseCopyable {
     @discardableResult
     public func set(_ key: ByteView, _ value: ByteView, expireAt: Int64 = -1, now: Int64) -> Entry {
         moveSome()
-        let hash = state.pointee.keyHash.hash(key)
+        guard let words = ShortKey(key) else {
+            return setAny(key, value, expireAt: expireAt)
+        }
+        let hash = state.pointee.keyHash.hash(words.first, words.last, count: key.count)
+        if expireAt < 0, let entry = findAtHome(words, hash, without: Entry.hasTimerSlot | Entry.isSeparate),
+            entry.embeddedCount == value.count
+        {
+            copyBytes(value.base, to: entry.shortKeyValue(keyCount: key.count), value.count)
+            return entry
+        }
+        return set(key, hash, value, expireAt: expireAt)
+    }
+
+    @inline(never)
+    private func setAny(_ key: ByteView, _ value: ByteView, expireAt: Int64) -> Entry {
+        set(key, state.pointee.keyHash.hash(key), value, expireAt: expireAt)
+    }
+
+    @inline(never)
+    private func set(_ key: ByteView, _ hash: UInt64, _ value: ByteView, expireAt: Int64) -> Entry {
         guard let bucket = locate(key, hash) else { return insertNew(key, hash, value, expireAt: expireAt) }
         let entry = Table.entry(bucket.pointee)
         let header = entry.header
-        // The common case: no expiry before or after, and the new value takes as much memory as the old one.
+        // No expiry before or after, and the new value takes as much memory as the old one.
         if header & (Entry.hasTimerSlot | Entry.isSeparate) == 0, expireAt < 0, value.count <= Entry.embeddedLimit {
             let field = entry.valueField
             let before = field - entry.base
@@ -46,7 +82,7 @@ public struct Database: BitwiseCopyable {
                 || Footprint.usable(before &+ present) == Footprint.usable(before &+ value.count)
             {
                 entry.setEmbeddedCount(value.count)
-                memmove(field, value.base, value.count)
+                copyBytes(value.base, to: field, value.count)
                 return entry
             }
         }

@@ -50,7 +50,12 @@ public struct Entry: BitwiseCopyable {
     }
 
     /// The bytes of a string.
-    @inlinable public var value: ByteView {
+    @inlinable @inline(__always) public var value: ByteView {
+        // Nearly always: a short key, no timer slot, embedded.
+        let short = Int(header & 0xFFFF)
+        if short != Self.longKey, header & (Self.hasTimerSlot | Self.isSeparate) == 0 {
+            return ByteView(base + (8 &+ short), Int(truncatingIfNeeded: (header &>> 16) & 0xFFFF))
+        }
         let field = valueField
         if header & Self.isSeparate == 0 {
             return ByteView(field, Int(truncatingIfNeeded: (header &>> 16) & 0xFFFF))
@@ -96,6 +101,17 @@ extension Entry {
     /// Bytes from the entry's start to its end, before rounding to an allocation size.
     var size: Int { valueField - base + (isSeparate ? Self.separateSize : embeddedCount) }
 
+    /// Whether this is the entry of `key`, if their lengths are equal.
+    @inline(__always)
+    func hasWords(of key: ShortKey) -> Bool {
+        base.load(fromByteOffset: 8, as: UInt64.self) == key.first
+            && base.loadUnaligned(fromByteOffset: key.count, as: UInt64.self) == key.last
+    }
+
+    /// Where the value of an entry without a timer slot begins, whose key is not long.
+    @inline(__always)
+    func shortKeyValue(keyCount: Int) -> UnsafeMutableRawPointer { base + (8 &+ keyCount) }
+
     @inline(__always)
     func hasKey(_ key: ByteView) -> Bool {
         let count = key.count
@@ -119,4 +135,20 @@ extension Entry {
     /// Keys below 8 bytes and above 65,534.
     @inline(never)
     private func hasUncommonKey(_ key: ByteView) -> Bool { self.key.equals(key) }
+}
+
+/// A key of 8 to 16 bytes, as most are, in two words: its first and its last eight bytes, which say all of it together with
+/// its length.
+struct ShortKey: BitwiseCopyable {
+    let first: UInt64
+    let last: UInt64
+    let count: Int
+
+    @inline(__always)
+    init?(_ key: ByteView) {
+        guard UInt(bitPattern: key.count &- 8) <= 8 else { return nil }
+        first = key.base.loadUnaligned(as: UInt64.self)
+        last = key.base.loadUnaligned(fromByteOffset: key.count &- 8, as: UInt64.self)
+        count = key.count
+    }
 }

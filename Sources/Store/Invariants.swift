@@ -61,7 +61,7 @@ extension Database {
             let hash = keyHash.hash(entry.key)
             let distance = (index - table.home(hash)) & table.mask
             full += 1
-            if (bucket >> 44) & 0xFFF != hash & 0xFFF { return "wrong tag in bucket \(index)" }
+            if (bucket >> 44) & 0xFFF != Table.tag(hash) { return "wrong tag in bucket \(index)" }
             if bucket >> 56 != Table.field(distance: distance) { return "wrong distance in bucket \(index)" }
             if distance >= 254 && !table.saturated { return "bucket \(index) is far, but not the table" }
             if distance > 0 && index != cursor {

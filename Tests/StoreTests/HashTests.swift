@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    /// Numbered keys, the commonest kind: top bits (home buckets) and low bits (tags) are as even as random numbers.
+    /// Numbered keys, the commonest kind: top bits (home buckets) and tags are as even as random numbers.
     /// Chi-squared over 4096 cells has mean 4095 and deviation 90; six deviations allowed.
     @Test(arguments: (1...12).map { UInt64($0) }) func numberedKeysSpread(seed: UInt64) {
         let hash = KeyHash(secret: (seed, seed &* 77))
@@ -62,7 +62,7 @@ import Testing
                 let key = prefix + String(repeating: "0", count: 12 - digits.count) + digits
                 let value = bytes(key) { hash.hash($0) }
                 top[Int(value >> 52)] += 1
-                low[Int(value & 0xFFF)] += 1
+                low[Int(Table.tag(value))] += 1
             }
             for cells in [top, low] {
                 let chi = cells.reduce(0.0) { $0 + Double(($1 - 20) * ($1 - 20)) / 20 }

@@ -4,10 +4,12 @@ import Store
 // Strings: reading and changing bytes. SET and its relatives are in SetCommand.swift, counters in Counters.swift.
 
 /// GET key
+@inline(__always)
 func getCommand(_ c: inout CommandContext) {
     guard let entry = c.lookupRead(c.arguments[1]) else { return c.reply.null() }
     guard c.requireString(entry) else { return }
-    c.reply.bulk(entry.value)
+    let value = entry.value
+    c.reply.bulk(value.base, value.count)
 }
 
 /// STRLEN key

@@ -35,6 +35,12 @@ enum Decimal {
         return end
     }
 
+    /// The two digits of a number below 100, the tens in the lower byte.
+    @inline(__always)
+    static func pair(_ number: Int) -> UInt16 {
+        UInt16(littleEndian: (UnsafeRawPointer(pairs.utf8Start) + number &* 2).loadUnaligned(as: UInt16.self))
+    }
+
     @inline(__always)
     static func storePair(_ pair: Int, at place: UnsafeMutableRawPointer) {
         let digits = UnsafeRawPointer(pairs.utf8Start) + pair &* 2

@@ -111,6 +111,67 @@ struct RESPParser: BitwiseCopyable {
         return (place, end - argument, argument - arguments)
     }
 
+    /// `readWhole` for `count` words (> 0) at `start`. Returns where they end, or nil when they are not all there or are not
+    /// written as usual: then another way must read them.
+    @inline(__always)
+    static func readWords(
+        _ start: UnsafeRawPointer, _ limit: UnsafeRawPointer, _ arguments: UnsafeMutablePointer<ByteView>, _ count: Int
+    ) -> UnsafeRawPointer? {
+        var place = start
+        var argument = arguments
+        let end = arguments + count
+        repeat {
+            guard limit - place >= shortestWord else { return nil }
+            let word = place.loadUnaligned(as: UInt32.self).littleEndian
+            var value = place + 5
+            var length = twoDigits(word)
+            if length < 0 {
+                let digit = Int(truncatingIfNeeded: word &>> 8 & 0xFF) &- 48
+                if word & 0x00FF_00FF == 0x000D_0024, UInt(bitPattern: digit) <= 9 {
+                    (value, length) = (place + 4, digit)
+                } else {
+                    let long = moreDigits(place, limit)
+                    guard let start = long.value else { return nil }
+                    (value, length) = (start, long.length)
+                }
+            }
+            let next = value + (length &+ 2)
+            guard next <= limit else { return nil }
+            argument.initialize(to: ByteView(value, length))
+            argument += 1
+            place = next
+        } while argument < end
+        return place
+    }
+
+    /// `$0\r\n\r\n`
+    private static let shortestWord = 6
+
+    /// The number in "$", two digits, CR; negative for anything else, and below 10.
+    @inline(__always)
+    private static func twoDigits(_ word: UInt32) -> Int {
+        // Both upper halves of the digits are 3, and still are when 6 is added: neither is above 9. The first is no 0.
+        guard word & 0xFFF0_F0FF == 0x0D30_3024, (word &+ 0x0006_0600) & 0x00F0_F000 == 0x0030_3000,
+            word & 0x0F00 != 0
+        else { return -1 }
+        // The tens are in the lower byte.
+        let digits = (word &>> 8) & 0x0F0F
+        return Int(truncatingIfNeeded: (digits &* (10 << 8 | 1)) &>> 8 & 0xFF)
+    }
+
+    /// The number in "$", three to six digits, CR, and where the value begins; nil for anything else.
+    @inline(never)
+    private static func moreDigits(
+        _ place: UnsafeRawPointer, _ limit: UnsafeRawPointer
+    ) -> (value: UnsafeRawPointer?, length: Int) {
+        let word = place.loadUnaligned(as: UInt32.self).littleEndian
+        let (first, second) = (word &>> 8 & 0xFF &- 48, word &>> 16 & 0xFF &- 48)
+        guard word & 0xFF == 0x24, first &- 1 <= 8, second <= 9 else { return (nil, 0) }
+        var length = Int(first &* 10 &+ second)
+        let start = longLength(place, 3, limit - place, &length)
+        return (start > 3 ? place + start : nil, length)
+    }
+
     /// The third to sixth digit of a length, and CR. Returns where the value begins, or 0.
     @inline(__always)
     private static func longLength(_ base: UnsafeRawPointer, _ start: Int, _ limit: Int, _ length: inout Int) -> Int {

@@ -180,9 +180,7 @@ struct ReplyWriter {
     mutating func bulk(_ bytes: UnsafeRawPointer, _ count: Int) {
         guard count >= 10 && count < 100 && room >= count &+ 8 else { return bulkOfAnySize(bytes, count) }
         // `$dd` and its line end in one store; the three bytes behind are overwritten by the value.
-        let tens = UInt64(truncatingIfNeeded: count) / 10
-        let ones = UInt64(truncatingIfNeeded: count) &- tens &* 10
-        store((0x0a0d_3030_24 &+ tens << 8 &+ ones << 16).littleEndian, 5)
+        store((0x0a0d_0000_24 | UInt64(Decimal.pair(count)) << 8).littleEndian, 5)
         copyBytes(bytes, to: cursor, count)
         cursor += count
         store(UInt16(0x0a0d).littleEndian, 2)

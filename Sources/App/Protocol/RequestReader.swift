@@ -11,6 +11,13 @@ struct RequestFeed: BitwiseCopyable {
 
     init(_ chunk: ByteView) { self.chunk = chunk }
 
+    /// Where reading goes on, and where the chunk ends.
+    var place: UnsafeRawPointer { chunk.base + position }
+    var limit: UnsafeRawPointer { chunk.base + chunk.count }
+
+    /// Whole requests up to `place` were read by other means.
+    mutating func advance(to place: UnsafeRawPointer) { position = place - chunk.base }
+
     fileprivate var rest: ByteView { ByteView(chunk.base + position, chunk.count &- position) }
 }
 
@@ -37,6 +44,9 @@ struct RequestReader: BitwiseCopyable {
 
     /// nil while no request is half received, and none is handed out that was.
     private var partial: UnsafeMutablePointer<PartialRequest>?
+
+    /// No request is half received.
+    @inline(__always) var isBetweenRequests: Bool { partial == nil }
 
     /// Bytes held for a request that is not complete (CLIENT LIST qbuf).
     var bufferedBytes: Int { partial.map { $0.pointee.buffer.count &+ $0.pointee.blockFilled } ?? 0 }

@@ -127,6 +127,8 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     static let finishing: SessionFlags = [.closeAfterReply, .closeNow, .endOfStream]
     /// Commands take the slow way.
     static let unusual: SessionFlags = [.replyOff, .skipNext, .skipping]
+    /// Of these, a session that takes the short way has `authenticated` alone.
+    static let special = ending.union(unusual).union([.authenticated, .endOfStream])
 
     /// What RESET keeps.
     static let survivingReset: SessionFlags = [

@@ -77,7 +77,7 @@ extension SessionPump {
             let silent = fanOut.pointee.isSilent
             var context = shard.context(
                 session, sink: silent ? nullSink : sink,
-                span: silent ? nullSink.begin() : sink.begin(state.pointee.stream))
+                span: silent ? nullSink.begin() : sink.begin(session))
             context.arguments = fanOut.pointee.whole.arguments
             shard.combine(fanOut.pointee.command, replies.views, &context)
             if !silent {

@@ -55,7 +55,7 @@ extension SessionPump {
         context.reply.isRESP3 = session.isRESP3
     }
 
-    private func send(
+    func send(
         _ command: UnsafePointer<CommandEntry>, to owner: Int, _ context: inout CommandContext, _ session: Session
     ) -> Bool {
         let state = session.state
@@ -121,7 +121,7 @@ extension SessionPump {
             return false
         }
         let stream = state.pointee.stream
-        var context = shard.context(session, sink: sink, span: sink.begin(stream))
+        var context = shard.context(session, sink: sink, span: sink.begin(session))
         context.arguments = parked.arguments
         retried = parked
         let open = run(&context, session)

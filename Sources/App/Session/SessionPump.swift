@@ -15,6 +15,7 @@ final class SessionPump {
     let partSink = RequestSink()
     /// Where replies of other shards are being written (`deliver`).
     var delivery = Delivery()
+    let heads = RequestHeads()
     /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
     /// (`SessionFlags.queued`).
     private var resumable: [Session] = []
@@ -37,15 +38,24 @@ final class SessionPump {
         resuming.reserveCapacity(256)
     }
 
+    deinit { heads.deallocate() }
+
     // MARK: events
 
     /// Once the sessions of a turn have written so many spans (of 1 KiB to 16 KiB), the others wait for the next turn:
     /// clients that ask for large values together must not keep everybody's packets waiting until the last is copied.
-    private static let spansPerTurn = 512
+    static let spansPerTurn = 512
 
     func serveStack<P: Probe>(_ probe: P) {
-        let stack = Unmanaged.passUnretained(streams.stack!)
-        sink.furtherSpans = 0
+        beginTurn()
+        serveReady(probe)
+    }
+
+    func beginTurn() { sink.furtherSpans = 0 }
+
+    /// The rest of a turn that has begun with `beginTurn`.
+    func serveReady<P: Probe>(_ probe: P) {
+        let stack = streams.stackReference.unsafelyUnwrapped
         while sink.furtherSpans < Self.spansPerTurn, let ready = stack._withUnsafeGuaranteedRef({ $0.takeReady() }) {
             guard let context = ready.context else {
                 greet(ready.connection, ready.events, streams.stack!, probe)
@@ -160,11 +170,13 @@ final class SessionPump {
             guard view.count > 0 else { break }
             probe.note(.session, session, value: view.count)
             var feed = RequestFeed(view)
-            while open, let arguments = state.pointee.reader.next(&feed, scratch) {
+            while open {
+                let start = feed.place
+                guard let arguments = state.pointee.reader.next(&feed, scratch) else { break }
                 probe.mark(.parse)
                 probe.note(.parsed, session, value: arguments.count)
                 if !begun {
-                    let span = sink.begin(state.pointee.stream, with: port.outputSpan())
+                    let span = sink.begin(session, with: port.outputSpan())
                     context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
                     begun = true
                 }
@@ -172,6 +184,10 @@ final class SessionPump {
                 open = run(&context, session)
                 probe.mark(state.pointee.outstanding == 0 ? .execute : .crossShard)
                 probe.noteRun(session, arguments)
+                // Each step is to be told: the short way tells none.
+                guard open, !probe.traces, isPlain(session) else { continue }
+                heads.learn(start, context.arguments, shard.table)
+                open = runKnown(&feed, &context, session, probe)
             }
             port.consume(state.pointee.reader.finish(&feed, scratch))
             probe.mark(.parse)
@@ -280,7 +296,7 @@ final class SessionPump {
 
     func write(_ session: Session, _ body: (inout ReplyWriter) -> Void) {
         let stream = session.state.pointee.stream
-        let span = sink.begin(stream)
+        let span = sink.begin(session)
         var reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
         body(&reply)
         streams.commit(stream, reply.finish())

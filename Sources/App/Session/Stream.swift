@@ -178,25 +178,27 @@ final class Streams {
 /// Lends reply writers the memory of a stream: transmit frames, or a kernel connection's chunks.
 final class StreamSink: ReplySink {
     private let streams: Streams
-    private var stream = Stream.none
+    /// Whose stream it is; nil before the first.
+    private var session: UnsafeMutablePointer<SessionState>?
     /// Spans lent beyond the first of each burst of commands, since the pump set it to 0: about how much is written.
     var furtherSpans = 0
 
     init(streams: Streams) { self.streams = streams }
 
-    func begin(_ stream: Stream) -> OutputSpan {
-        self.stream = stream
-        return streams.outputSpan(stream)
+    func begin(_ session: Session) -> OutputSpan {
+        self.session = session.state
+        return streams.outputSpan(session.state.pointee.stream)
     }
 
     /// The same for a caller that has asked the stream for its span already.
-    @inline(__always) func begin(_ stream: Stream, with span: OutputSpan) -> OutputSpan {
-        self.stream = stream
+    @inline(__always) func begin(_ session: Session, with span: OutputSpan) -> OutputSpan {
+        self.session = session.state
         return span
     }
 
     override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan {
         furtherSpans &+= 1
+        let stream = session!.pointee.stream
         streams.commit(stream, cursor)
         return streams.outputSpan(stream)
     }

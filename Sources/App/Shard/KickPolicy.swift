@@ -24,7 +24,7 @@ struct KickPolicy {
     private var heldAtFirst = 0
     /// Frames that holding added to a batch: a moving average over about four batches.
     private var gain = 0
-    /// Batches until the next trial; meaningful while holding does not pay.
+    /// Batches until the next trial; not above 0 while a batch is held and while holding pays.
     private var untilTrial = Self.trialInterval
 
     var isHolding: Bool { heldSince != 0 }
@@ -32,13 +32,11 @@ struct KickPolicy {
     /// Whether to start the device for the `waiting` (> 0) frames now. Asked once a turn.
     @inline(__always)
     mutating func shouldKick(waiting: Int, now: Nanoseconds) -> Bool {
-        if heldSince == 0 && gain < Self.worthwhile * Self.one {
-            untilTrial &-= 1
-            if untilTrial > 0 { return true }
-        }
-        return decide(waiting, now)
+        untilTrial &-= 1
+        return untilTrial > 0 || decide(waiting, now)
     }
 
+    @inline(never)
     private mutating func decide(_ waiting: Int, _ now: Nanoseconds) -> Bool {
         if heldSince == 0 {
             if waiting >= Self.enough { return true }
@@ -49,7 +47,7 @@ struct KickPolicy {
         guard waiting >= Self.enough || now &- heldSince >= Self.span else { return false }
         gain &+= ((waiting &- heldAtFirst) &* Self.one &- gain) / 4
         heldSince = 0
-        untilTrial = Self.trialInterval
+        untilTrial = gain < Self.worthwhile * Self.one ? Self.trialInterval : 0
         return true
     }
 

@@ -167,17 +167,20 @@ final class Shard<L: Link, C: Clock> {
         probe.noteShared(.arrived, value: count)
         if count > 0 {
             if probe.traces {
+                // Each step is to be told: nothing is served on the spot.
                 traceInput(stack, probe)
+                pump.beginTurn()
             } else {
-                stack._withUnsafeGuaranteedRef { $0.input(burst, now: state.monotonic) }
+                pump.input(burst, probe)
             }
             if state.shardCount > 1, !streams.stack!.strays.isEmpty {
                 inbound.handOver(streams.stack!.strays, pool: link!.pool)
             }
             probe.mark(.tcp)
-        } else if !stack._withUnsafeGuaranteedRef({ $0.hasReady }) {
-            return false
+            if stack._withUnsafeGuaranteedRef({ $0.hasReady }) { pump.serveReady(probe) }
+            return true
         }
+        guard stack._withUnsafeGuaranteedRef({ $0.hasReady }) else { return false }
         pump.serveStack(probe)
         return true
     }
@@ -228,7 +231,7 @@ final class Shard<L: Link, C: Clock> {
     }
 
     @inline(__always) private func transmit<P: Probe>(_ stack: Unmanaged<Stack>, _ probe: P) -> Bool {
-        stack._withUnsafeGuaranteedRef { $0.output(now: state.monotonic) }
+        stack._withUnsafeGuaranteedRef { if $0.hasOutput { $0.output(now: state.monotonic) } }
         probe.mark(.tcp)
         if probe.traces { traceSegments(probe) }
         let queue = stack._withUnsafeGuaranteedRef { $0.transmitQueue }

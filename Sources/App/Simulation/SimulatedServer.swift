@@ -81,6 +81,19 @@ public final class SimulatedServer {
         return work
     }
 
+    /// What is wrong with a stack (`Stack.findViolation`), or nil.
+    func findViolation() -> String? {
+        for shard in shards {
+            // Shards lend each other frames.
+            if let stack = shard.state.streams.stack, let link = shard.link,
+                let wrong = stack.findViolation(held: link.heldFrames, ownsAll: shards.count == 1)
+            {
+                return "shard \(shard.state.id): \(wrong)"
+            }
+        }
+        return nil
+    }
+
     /// When a shard must look again although nothing arrives.
     public var nextDeadline: Nanoseconds { shards.map { $0.nextDeadline() }.min()! }
 

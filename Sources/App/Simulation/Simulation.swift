@@ -27,6 +27,8 @@ public struct Simulation {
 
     /// A run may take this much virtual time; longer means that something is stuck.
     private static let limit = Nanoseconds.seconds(1800)
+    /// Between looks at everything that must hold of the stacks, which take a while.
+    private static let turnsPerCheck = 997
 
     private let server: SimulatedServer
     private let clients: [SimulatedClient]
@@ -101,7 +103,10 @@ public struct Simulation {
 
     /// Turns and time until `done`; a sentence when something is wrong or stuck.
     private mutating func advance(until done: (Simulation) -> Bool) -> String? {
+        var turns = 0
         while !done(self) {
+            turns += 1
+            if turns % Self.turnsPerCheck == 0, let wrong = server.findViolation() { return wrong }
             server.wire.advance(now: server.clock.monotonic)
             var work = server.turn()
             for index in clients.indices {

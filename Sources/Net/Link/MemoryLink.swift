@@ -14,13 +14,13 @@ public final class MemoryLink: Link {
     /// nil after `close`. The wire must outlive its links, or they be closed before.
     private unowned(unsafe) var wire: MemoryWire?
     /// The wire's `isDeferred`; false after `close`.
-    var isDeferred = false
+    @usableFromInline var isDeferred = false
     /// Arrived, not yet taken by `receive`.
-    private let arrived = FrameQueue(capacity: 1024)
+    @usableFromInline let arrived = FrameQueue(capacity: 1024)
     /// Handed over by `transmit` and not yet on the wire; on the wire and not yet given back by `reclaim`. Used when the
     /// wire is deferred: the transmit and completion rings of a device.
-    private let sending = FrameQueue(capacity: 1024)
-    private let sent = FrameQueue(capacity: 1024)
+    @usableFromInline let sending = FrameQueue(capacity: 1024)
+    @usableFromInline let sent = FrameQueue(capacity: 1024)
     /// Room for headers before the received frame, as devices leave it.
     private static let headroom = 64
 
@@ -38,17 +38,17 @@ public final class MemoryLink: Link {
         sent.deallocate()
     }
 
-    public func receive(into queue: FrameQueue, limit: Int) -> Int {
+    @inlinable @inline(__always) public func receive(into queue: FrameQueue, limit: Int) -> Int {
         queue.take(from: arrived, limit: limit)
     }
 
     public var hasReceived: Bool { !arrived.isEmpty }
 
-    public func transmit(from queue: FrameQueue) -> Int {
-        isDeferred ? post(queue) : carry(queue)
+    @inlinable @inline(__always) public func transmit(from queue: FrameQueue) -> Int {
+        isDeferred ? sending.take(from: queue) : carry(queue)
     }
 
-    private func carry(_ queue: FrameQueue) -> Int {
+    @usableFromInline func carry(_ queue: FrameQueue) -> Int {
         guard let wire else { return drop(queue) }
         var taken = 0
         while let d = queue.pop() {
@@ -62,21 +62,15 @@ public final class MemoryLink: Link {
         return taken
     }
 
-    public func reclaim() {
+    @inlinable @inline(__always) public func reclaim() {
         while let d = sent.pop() { pool.release(d.frame) }
-    }
-
-    /// Into the transmit ring.
-    @inline(__always) private func post(_ queue: FrameQueue) -> Int {
-        let taken = sending.take(from: queue)
-        statistics.transmittedFrames &+= UInt64(taken)
-        return taken
     }
 
     /// The device at work: what was posted goes on the wire, as far as there is room to say that it is done.
     func send(over wire: MemoryWire) {
         while sent.room > 0, let d = sending.pop() {
             let start = pool.address(d.frame) + Int(d.offset)
+            statistics.transmittedFrames &+= 1
             statistics.transmittedBytes &+= UInt64(d.length)
             wire.carry(UnsafeRawBufferPointer(start: start, count: Int(d.length)), from: self)
             _ = sent.push(d)

@@ -58,7 +58,7 @@ public final class Stack {
     /// Blocks with events, and blocks that `output` must look at: FIFO through nextReady / nextTouched.
     @usableFromInline var readyHead: Block?
     @usableFromInline var readyTail: Block?
-    var touchedHead: Block?
+    @usableFromInline var touchedHead: Block?
     var touchedTail: Block?
     /// Touched blocks with long send queues, which come last in a turn; empty between turns. Through nextTouched.
     var postponedHead: Block?
@@ -78,6 +78,10 @@ public final class Stack {
     /// Receive windows beyond the first size, and what the next ACK says of duplicates.
     var tuning: ReceiveTuning
     var duplicates = DuplicateReport()
+    /// The block of the last expected segment, or `nobody`: with one busy connection the table need not be asked.
+    var lastExpected: Block
+    /// A closed block that no connection has.
+    let nobody: Block
     /// Unfinished datagrams, and their one timer: scheduled while there are any, not later than the earliest end.
     var fragments = FragmentTable()
     let fragmentTimer: UnsafeMutablePointer<TimerNode>
@@ -117,6 +121,9 @@ public final class Stack {
         table = ConnectionTable(entropy: &entropy)
         blocks = Slab(objectsPerChunk: 128)
         sendStates = Slab(objectsPerChunk: 16)
+        nobody = .allocate(capacity: 1)
+        nobody.initialize(to: ControlBlock())
+        lastExpected = nobody
         fragmentTimer = .allocate(capacity: 1)
         fragmentTimer.initialize(to: TimerNode(context: Self.fragmentContext))
         tuning = ReceiveTuning(budget: pool.count << Int(pool.shift) / 2)
@@ -142,6 +149,7 @@ public final class Stack {
         tuning.states.deallocate()
         narrowPaths.deallocate()
         fragmentTimer.deallocate()
+        nobody.deallocate()
         scratch.deallocate()
     }
 
@@ -164,11 +172,9 @@ public final class Stack {
     }
 
     /// Takes over every frame in the burst; the queue is empty afterwards.
-    @inlinable @inline(__always) public func input(_ burst: FrameQueue, now: Nanoseconds) {
+    public func input(_ burst: FrameQueue, now: Nanoseconds) {
         begin(now)
-        while let d = burst.pop() {
-            if !inputExpected(d) { inputUnexpected(d) }
-        }
+        while let request = nextRequest(of: burst) { queue(request) }
     }
 
     @usableFromInline @inline(never) func inputUnexpected(_ d: FrameDescriptor) { inputFrame(d, stray: .own) }
@@ -178,7 +184,12 @@ public final class Stack {
     public func inputStray(_ burst: FrameQueue, final: Bool, now: Nanoseconds) {
         begin(now)
         while let d = burst.pop() {
-            if !inputExpected(d) { inputFrame(d, stray: final ? .final : .forwarded) }
+            let result = inputExpected(d)
+            if let b = result.block {
+                queue(b, d, result.count, consumed: 0)
+            } else if result.count < 0 {
+                inputFrame(d, stray: final ? .final : .forwarded)
+            }
         }
     }
 

@@ -128,7 +128,7 @@ extension Stack {
             && (ack - b.pointee.sndUna) &* 2 < Int(b.pointee.cwnd)
     }
 
-    /// `acknowledge`, when `isReplyAcknowledged`.
+    /// `acknowledge`, when `isReplyAcknowledged`. The timer is left to the caller.
     @inline(__always) func acknowledgeReply(_ b: Block, _ ack: SequenceNumber) {
         let frame = b.pointee.sndHead
         b.pointee.estimator.sample(now &- pool.info(frame).pointee.stamp)
@@ -139,7 +139,6 @@ extension Stack {
         b.pointee.sndUna = ack
         b.pointee.duplicateAcks = 0
         b.pointee.backoff = 0
-        b.pointee.retransmitAt = .max
     }
 
     /// Returns the frames below SEG.ACK and takes a round-trip sample. Nothing was sent twice, except what a window smaller

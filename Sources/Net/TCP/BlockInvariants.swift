@@ -25,7 +25,26 @@ extension Stack {
         if b.pointee.flags.contains(.scored) != (b.pointee.send != nil) { return "side block and its flag disagree" }
         return violationOfSendSpace(b) ?? violationOfSendQueue(b, &owners) ?? violationOfReceiveSpace(b)
             ?? violationOfReceived(b, &owners) ?? violationOfGaps(b, &owners) ?? violationOfTimers(b)
-            ?? violationOfProgress(b)
+            ?? violationOfProgress(b) ?? violationOfAnswered(b)
+    }
+
+    /// What a request need not ask for when the flag `answered` is set.
+    private func violationOfAnswered(_ b: Block) -> String? {
+        let c = b.pointee
+        guard c.flags.contains(.answered) else { return nil }
+        if c.state != .established || c.optionsLength != 12 { return "answered and \(c.state)" }
+        if !c.flags.isDisjoint(with: .unanswered.union([.inTouched, .ackNow])) { return "answered: flags \(c.flags)" }
+        if c.rcvHead != .none || c.rcvChunks.head != nil || c.oooHead != .none { return "answered: text is there" }
+        if c.sndFrames != 1 || c.sndUnsent != .none || c.sndMax != c.sndEnd || c.sndChunks.head != nil {
+            return "answered: not one frame in flight"
+        }
+        if pool.info(c.sndHead).pointee.flags != SendFlags.sent { return "answered: not sent once" }
+        if c.writableMark != 0 || c.delayedAckAt != .max || c.backoff != 0 {
+            return "answered: a mark, an ACK, backoff"
+        }
+        if 2 * c.flight >= Int(c.cwnd) { return "answered: the congestion window would grow" }
+        let window = UInt32(c.sndWndField.bigEndian) &<< UInt32(c.sndScale)
+        return c.sndWnd == window ? nil : "answered: sndWnd \(c.sndWnd) of field \(window)"
     }
 
     // MARK: sending

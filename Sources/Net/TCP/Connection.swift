@@ -58,6 +58,8 @@ extension Stack {
     func destroy(_ b: Block) {
         guard !b.pointee.flags.contains(.dead) else { return }
         leaveAgeList(b)
+        if lastExpected == b { lastExpected = nobody }
+        b.pointee.flags.remove(.answered)
         statistics.tcpClosed &+= 1
         table.remove(b.pointee.key)
         wheel.cancel(timerNode(b))
@@ -107,9 +109,9 @@ extension Stack {
     // MARK: lists
 
     @inline(__always) func touch(_ b: Block) {
-        guard !b.pointee.flags.contains(.inTouched) else { return }
-        b.pointee.flags.insert(.inTouched)
-        appendTouched(b)
+        let flags = b.pointee.flags
+        b.pointee.flags = flags.subtracting(.answered).union(.inTouched)
+        if !flags.contains(.inTouched) { appendTouched(b) }
     }
 
     /// `b` is not in the list, its flag is set.

@@ -69,6 +69,10 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     static let measuresRoundTrip = ControlFlags(rawValue: 1 << 28)
     /// An ACK is due and held back (HeldAcks.swift): until `delayedAckAt` at the latest.
     static let holdsAck = ControlFlags(rawValue: 1 << 29)
+    /// The last that happened was the answer to a request on the spot: the reply, one frame, is in flight, and nothing else
+    /// is anywhere (`violationOfAnswered`). So the next request need not ask for all that. Set by `answer`; everything but
+    /// a request and its answer takes it away, most of it in `touch`.
+    static let answered = ControlFlags(rawValue: 1 << 30)
     /// The user let go of a connection that goes on: in place of its context is `orphanUntil`. Only with `released`.
     static let orphaned = ControlFlags(rawValue: 1 << 31)
 
@@ -80,6 +84,11 @@ struct ControlFlags: OptionSet, BitwiseCopyable, Sendable {
     /// Whatever closes the short way of Prediction.swift.
     @inline(__always) static var unpredicted: ControlFlags {
         [.finSeen, .finSent, .released, .fastRecovery, .persisting, .measuresRoundTrip]
+    }
+
+    /// Whatever keeps a request from being served, or its reply from being sent, on the spot (Answer.swift).
+    @inline(__always) static var unanswered: ControlFlags {
+        unpredicted.union(unusualOutput)
     }
 }
 
@@ -151,6 +160,8 @@ struct ControlBlock {
     /// Segments behind a gap since rcvNxt moved last: up to `HeldAcks.atOnce` answered each by its own ACK, then those that
     /// wait for one (HeldAcks.swift).
     var gapSegments: UInt8 = 0
+    /// The window field that `sndWnd` is from, as it lies on the wire; meaningful with the flag `answered`.
+    var sndWndField: UInt16 = 0
 
     // MARK: send queue: frames chained by FrameInfo.next in sequence order, covering [first sequence <= sndUna, sndEnd)
     /// Oldest frame not wholly acknowledged; .none when the queue is empty.

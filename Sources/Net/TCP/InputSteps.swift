@@ -8,6 +8,7 @@ extension Stack {
 
     /// The whole way for a segment of an existing connection. True when the frame was kept.
     @inline(never) func segmentArrives(_ b: Block, _ segment: inout TCPSegment, _ frame: FrameID) -> Bool {
+        b.pointee.flags.remove(.answered)
         let silence = now &- b.pointee.lastReceived
         b.pointee.lastReceived = now
         switch b.pointee.state {

@@ -3,6 +3,9 @@ import Runtime
 /// What leaves, and when: the only place that decides it. `output` runs once a turn over the connections that something
 /// happened to; timers and input only change state and `touch`.
 extension Stack {
+    /// Whether `output` has anything to do.
+    @inlinable @inline(__always) public var hasOutput: Bool { touchedHead != nil }
+
     /// Builds the segments and ACKs that are due and puts them on `transmitQueue`. O(connections touched + segments).
     public func output(now: Nanoseconds) {
         begin(now)

@@ -84,6 +84,7 @@ extension Stack {
     /// A router could not forward a datagram of ours of `quoted` bytes: it can forward such of `told` bytes, or (an old
     /// router) does not say. The datagram is in flight: the caller has looked.
     @inline(never) func lowerPath(_ b: Block, told: Int, quoted: Int) {
+        b.pointee.flags.remove(.answered)
         let mtu = told == 0 ? Self.plateau(below: quoted) : told
         // We send nothing larger than the link takes, and what could be forwarded was.
         guard quoted <= configuration.mtu, quoted > Self.leastPathMTU, mtu < quoted, b.pointee.state.isSynchronized

@@ -7,24 +7,68 @@ extension Stack {
     /// Offsets in a frame whose headers have their usual sizes.
     private static let ip = Ethernet.headerLength
     private static let tcp = Ethernet.headerLength + IPv4Header.minimumLength
-    private static let headers = tcp + TCPSegment.minimumHeader
+    @usableFromInline static let headers = tcp + TCPSegment.minimumHeader
 
-    /// Takes over the frame, unless it is anything but the expected: then nothing has changed and the answer is false.
-    /// A call for each frame: with the burst's loop around it, the registers would not suffice.
-    @usableFromInline @inline(never) func inputExpected(_ d: FrameDescriptor) -> Bool {
+    /// Takes over the frame, unless it is anything but the expected: then nothing has changed. A call for each frame: with
+    /// the burst's loop around it, the registers would not suffice.
+    @usableFromInline @inline(never) func inputExpected(_ d: FrameDescriptor) -> ExpectedInput {
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        let length = Int(d.length)
+        // A request: 32 bytes of header without reserved bits, PSH and ACK, nothing else.
+        guard length > Self.requestHeaders, p.raw16(Self.tcp + 12) == 0x1880,
+            let total = expectedDatagram(p, within: length &- Self.ip), total > Self.requestHeaders - Self.ip,
+            isSumRight(p, total)
+        else { return inputOther(d) }
+        let b = expectedBlock(p)
+        let count = total &- (Self.requestHeaders - Self.ip)
+        guard isRequest(b, p, count: count) else { return inputOther(d, b, count: count) }
+        // No call on the way from here on, or before: no register has to be saved.
+        guard b.pointee.flags.contains(.answered), p.raw16(Self.tcp + 14) == b.pointee.sndWndField else {
+            return inputRequestAnew(d, b, count: count)
+        }
+        takeRequest(b, p, count: count)
+        return ExpectedInput(block: b, text: p + Self.requestHeaders, count: count)
+    }
+
+    /// A sound segment with PSH that is no request to be served on the spot.
+    @inline(never) private func inputOther(_ d: FrameDescriptor, _ b: Block, count: Int) -> ExpectedInput {
+        guard b.pointee.state == .established, b.pointee.optionsLength == TCPOptions.timestampsLength else {
+            return .unexpected
+        }
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        let taken = inputPredicted(b, d.frame, p, options: TCPOptions.timestampsLength, count: count)
+        return taken ? .done : .unexpected
+    }
+
+    /// ACKs, and text with more behind it.
+    @inline(never) private func inputOther(_ d: FrameDescriptor) -> ExpectedInput {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
         guard let (b, count) = expectedSegment(d, p, options: TCPOptions.timestampsLength)
         else { return inputWithoutOptions(d) }
-        let start = Int(d.offset) &+ Self.headers &+ TCPOptions.timestampsLength
-        return inputRequest(b, p, d.frame, start: start, count: count)
-            || inputPredicted(b, d.frame, p, options: TCPOptions.timestampsLength, count: count)
+        let taken = inputPredicted(b, d.frame, p, options: TCPOptions.timestampsLength, count: count)
+        return taken ? .done : .unexpected
+    }
+
+    /// The block of the connection that the segment in the frame at `p` is for, or a closed one; it may also be closed for
+    /// one that the table is moving (`ConnectionTable.findPresent`).
+    @inline(__always) private func expectedBlock(_ p: UnsafeRawPointer) -> Block {
+        let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
+        let last = lastExpected
+        return last.pointee.key == key ? last : findExpected(key)
+    }
+
+    @inline(never) private func findExpected(_ key: UInt64) -> Block {
+        let b = table.findPresent(key)
+        // The table's own closed block goes with its slots.
+        if b.pointee.state != .closed { lastExpected = b }
+        return b
     }
 
     /// Of a peer that does without timestamps.
-    @inline(never) private func inputWithoutOptions(_ d: FrameDescriptor) -> Bool {
+    @inline(never) private func inputWithoutOptions(_ d: FrameDescriptor) -> ExpectedInput {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
-        guard let (b, count) = expectedSegment(d, p, options: 0) else { return false }
-        return inputPredicted(b, d.frame, p, options: 0, count: count)
+        guard let (b, count) = expectedSegment(d, p, options: 0) else { return .unexpected }
+        return inputPredicted(b, d.frame, p, options: 0, count: count) ? .done : .unexpected
     }
 
     /// The established connection of a sound segment at `p` with so many bytes of options, a constant, and the bytes of
@@ -40,52 +84,50 @@ extension Stack {
         let count = total &- (IPv4Header.minimumLength + TCPSegment.minimumHeader + options)
         guard p.raw16(Self.tcp + 12) & 0xF7FF == offsetAndFlags, count >= 0, isSumRight(p, total) else { return nil }
         // A block has a valid source address: it was checked when the block was made.
-        let key = ConnectionTable.key(remoteRaw: p.raw32(Self.ip + 12), portsRaw: p.raw32(Self.tcp))
-        let b = table.findPresent(key)
+        let b = expectedBlock(p)
         guard b.pointee.state == .established, options == Int(b.pointee.optionsLength) else { return nil }
         return (b, count)
     }
 
     /// The datagram's length if the frame is for us and has a sound IPv4 header without options before TCP.
     @inline(__always) private func expectedDatagram(_ p: UnsafeRawPointer, within limit: Int) -> Int? {
-        // Type IPv4, version 4, five words of header; any type of service, but neither CE nor ECT(1) (RFC 3168): of their
-        // bits the lower one.
-        guard p.raw64(0) &<< 16 == hardwareSelfRaw &<< 16, p.raw32(12) & 0x01FF_FFFF == 0x0045_0008,
+        guard p.raw64(0) &<< 16 == hardwareSelfRaw &<< 16, p.raw16(12) == EtherType.ipv4.bigEndian,
             p.raw32(Self.ip + 16) == addressRaw
         else { return nil }
-        // Neither MF nor an offset; protocol TCP.
+        // Version 4, five words of header; any type of service, but neither CE nor ECT(1) (RFC 3168): of their bits the
+        // lower one. Neither MF nor an offset. Protocol TCP.
         let word0 = p.raw64(Self.ip)
         let word1 = p.raw64(Self.ip + 8)
-        guard word0 & 0xFF3F_0000_0000_0000 == 0, word1 & 0xFF00 == UInt64(IPProtocol.tcp) << 8 else { return nil }
-        let sum = InternetChecksum.add(InternetChecksum.add(word0, word1), UInt64(addressRaw))
+        guard word0 & 0xFF3F_0000_0000_01FF == 0x45, p.byte(Self.ip + 9) == IPProtocol.tcp else { return nil }
+        let sum = InternetChecksum.add(word0, word1, UInt64(addressRaw))
         let total = Int(UInt16(truncatingIfNeeded: word0 &>> 16).byteSwapped)
         return InternetChecksum.isRight(sum) && total <= limit ? total : nil
     }
 
     @inline(__always) private func isSumRight(_ p: UnsafeRawPointer, _ total: Int) -> Bool {
         let count = total &- IPv4Header.minimumLength
-        let pseudo = InternetChecksum.pseudoHeader(
-            p.raw32(Self.ip + 12), addressRaw, protocol: IPProtocol.tcp, length: count)
+        // The pseudo-header's addresses lie side by side.
+        let numbers = UInt64(UInt16(IPProtocol.tcp).bigEndian) &+ UInt64(UInt16(truncatingIfNeeded: count).bigEndian)
+        let pseudo = InternetChecksum.add(p.raw64(Self.ip + 12), numbers)
         return InternetChecksum.isRight(InternetChecksum.sumSegment(p + Self.tcp, count, pseudo))
     }
 
-    /// The next request of a peer that has got the reply to the last one: text in order, with timestamps, all that was sent
-    /// is acknowledged, it was one frame, and nothing unread is left. This is `inputPredicted` without anything that could take longer, so
-    /// that no register has to be saved for a call. False: it is not so, and nothing has changed.
-    @_transparent private func inputRequest(
-        _ b: Block, _ p: UnsafeRawPointer, _ frame: FrameID, start: Int, count: Int
-    ) -> Bool {
+    /// The next request of a peer that has got the reply to the last one: text in order, with timestamps, and all that was
+    /// sent is acknowledged. With `answered`, or when `isAnswerable`, it was one frame and nothing unread is left: then
+    /// `takeRequest` is all that `inputPredicted` would do, and the text is left to the caller (Answer.swift).
+    @inline(__always) private func isRequest(_ b: Block, _ p: UnsafeRawPointer, count: Int) -> Bool {
         let sequence = SequenceNumber(p.big32(Self.tcp + 4))
-        let ack = SequenceNumber(p.big32(Self.tcp + 8))
-        let value = p.big32(Self.headers + 4)
-        let flags = b.pointee.flags
-        guard count > 0, sequence == b.pointee.rcvNxt, count <= b.pointee.rcvWindow, b.pointee.oooHead == .none,
-            flags.isDisjoint(with: .unpredicted.union(.scored)),
-            isReplyAcknowledged(b, ack), isFirstUnread(b),
-            p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw,
-            Int32(bitPattern: value &- b.pointee.tsRecent) >= 0
-        else { return false }
-        if sequence == b.pointee.lastAckSent { b.pointee.tsRecent = value }
+        return sequence == b.pointee.rcvNxt
+            && UInt32(truncatingIfNeeded: count) <= b.pointee.rcvEdge.raw &- sequence.raw
+            && SequenceNumber(p.big32(Self.tcp + 8)) == b.pointee.sndMax
+            && p.raw32(Self.headers) == TCPOptions.alignedTimestampsRaw
+            && Int32(bitPattern: p.big32(Self.headers + 4) &- b.pointee.tsRecent) >= 0
+    }
+
+    @inline(__always) private func takeRequest(_ b: Block, _ p: UnsafeRawPointer, count: Int) {
+        let sequence = b.pointee.rcvNxt
+        let ack = b.pointee.sndMax
+        if sequence == b.pointee.lastAckSent { b.pointee.tsRecent = p.big32(Self.headers + 4) }
         statistics.framesReceived &+= 1
         statistics.ipv4Received &+= 1
         statistics.tcpSegmentsReceived &+= 1
@@ -94,18 +136,31 @@ extension Stack {
         b.pointee.lastReceived = now
         b.pointee.sndWl1 = sequence
         b.pointee.sndWl2 = ack
-        // Nothing is unsent that could wait for the window.
-        let window = UInt32(p.big16(Self.tcp + 14)) &<< UInt32(b.pointee.sndScale)
+        acknowledgeReply(b, ack)
+    }
+
+    /// A request for whose connection more has to be looked up than `answered`, or with another window.
+    @inline(never) private func inputRequestAnew(_ d: FrameDescriptor, _ b: Block, count: Int) -> ExpectedInput {
+        guard b.pointee.flags.contains(.answered) || isAnswerable(b) else { return inputOther(d, b, count: count) }
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        takeWindow(b, p.raw16(Self.tcp + 14))
+        takeRequest(b, p, count: count)
+        return ExpectedInput(block: b, text: p + Self.requestHeaders, count: count)
+    }
+
+    /// What `answered` says, looked up. The ACK is that of sndMax, which the caller has checked.
+    @inline(__always) private func isAnswerable(_ b: Block) -> Bool {
+        b.pointee.state == .established && b.pointee.optionsLength == TCPOptions.timestampsLength
+            && b.pointee.oooHead == .none && b.pointee.flags.isDisjoint(with: .unanswered)
+            && isReplyAcknowledged(b, b.pointee.sndMax) && isFirstUnread(b)
+    }
+
+    /// Nothing is unsent that could wait for the window.
+    @inline(__always) private func takeWindow(_ b: Block, _ field: UInt16) {
+        b.pointee.sndWndField = field
+        let window = UInt32(field.bigEndian) &<< UInt32(b.pointee.sndScale)
         b.pointee.sndWnd = window
         if window > b.pointee.sndWndMax { b.pointee.sndWndMax = window }
-        acknowledgeReply(b, ack)
-        appendFirst(b, frame, start: start, count: count)
-        // `signal` and `touch` with one store of the flags.
-        b.pointee.events.formUnion(.readable)
-        b.pointee.flags = flags.union([.inReady, .inTouched])
-        if !flags.contains(.inReady) { appendReady(b) }
-        if !flags.contains(.inTouched) { appendTouched(b) }
-        return true
     }
 
     /// The segment at its connection: the next in order, inside the window, acknowledging what was sent, and nothing is
@@ -131,6 +186,7 @@ extension Stack {
         statistics.framesReceived &+= 1
         statistics.ipv4Received &+= 1
         statistics.tcpSegmentsReceived &+= 1
+        b.pointee.flags.remove(.answered)
         b.pointee.lastReceived = now
         b.pointee.sndWl1 = sequence
         b.pointee.sndWl2 = ack

@@ -57,8 +57,13 @@ extension Stack {
     /// The right edge that could be advertised now: never left of what was promised, and moved right only by steps worth
     /// a segment (silly window avoidance, RFC 9293 3.8.6.2.2).
     @inline(__always) func receiveEdge(_ b: Block) -> SequenceNumber {
+        receiveEdge(b, unread: Int(b.pointee.rcvBytes))
+    }
+
+    /// `unread` is rcvBytes, maybe as a constant.
+    @inline(__always) func receiveEdge(_ b: Block, unread: Int) -> SequenceNumber {
         let limit = Int(b.pointee.rcvLimit)
-        let room = limit &- Int(b.pointee.rcvBytes)
+        let room = limit &- unread
         let gain = room &- b.pointee.rcvWindow
         return gain >= min(Int(b.pointee.mss), limit &>> 1) ? b.pointee.rcvNxt + room : b.pointee.rcvEdge
     }

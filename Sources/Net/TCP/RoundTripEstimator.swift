@@ -27,8 +27,8 @@ struct RoundTripEstimator {
         let srtt = smoothed >> 3
         let error = r > srtt ? r &- srtt : srtt &- r
         variation = variation &- (variation >> 2) &+ error
+        // Never 0 again: what is taken away is at most an eighth.
         smoothed = smoothed &- srtt &+ r
-        if smoothed == 0 { smoothed = 1 }
     }
 
     /// SRTT in whole milliseconds.

@@ -54,21 +54,50 @@ extension Stack {
         )
     }
 
+    /// The same for a reply on the spot, where everything is as it was for the last one: the headers' words, the next hop,
+    /// no ACK owed; nothing is unread, there are timestamps, and the transmit queue has room.
+    @inline(__always) func emitAnswer(_ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber) {
+        writeHeaders(
+            b, frame, count: count, sequence: sequence, flags: [.ack, .psh], options: TCPOptions.timestampsLength,
+            window: advertiseWindow(b, unread: 0))
+        b.pointee.lastAckSent = b.pointee.rcvNxt
+        statistics.tcpBytesSent &+= UInt64(count)
+        let offset = Self.payloadOffset - TCPSegment.minimumHeader - TCPOptions.timestampsLength
+        let d = descriptor(
+            frame, offset: offset, count: TCPSegment.minimumHeader + TCPOptions.timestampsLength &+ count)
+        writeEthernet(b, d)
+        statistics.framesSent &+= 1
+        transmitQueue.append(d)
+    }
+
     /// `options` is `optionsLength`, maybe as a constant. `room`: the transmit queue has room for two frames.
     @inline(__always) func emit(
         _ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags, options: Int, room: Bool
     ) {
+        let window = advertiseWindow(b, unread: Int(b.pointee.rcvBytes))
+        let length = TCPSegment.minimumHeader &+ options &+ count
+        if UInt32(truncatingIfNeeded: length) != b.pointee.headerCount { makeHeader(b, count: length) }
+        writeHeaders(b, frame, count: count, sequence: sequence, flags: flags, options: options, window: window)
+        acknowledgementLeft(b)
+        depart(
+            b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options,
+            count: TCPSegment.minimumHeader &+ options &+ count, room: room)
+    }
+
+    /// TCP's and IPv4's; the block's words are those of this length.
+    @inline(__always) private func writeHeaders(
+        _ b: Block, _ frame: FrameID, count: Int, sequence: SequenceNumber, flags: TCPFlags, options: Int,
+        window: UInt16
+    ) {
         let payload = pool.address(frame) + Self.payloadOffset
         let tcp = payload - TCPSegment.minimumHeader - options
-        let length = TCPSegment.minimumHeader &+ options &+ count
         let ports = UInt32(truncatingIfNeeded: b.pointee.key)
         // Ports, sequence number.
         let word0 = UInt64(ports &>> 16 | ports &<< 16) | UInt64(sequence.raw.bigEndian) &<< 32
         // Acknowledgement, header length, flags, window.
         let offset = UInt32(truncatingIfNeeded: (TCPSegment.minimumHeader &+ options) &<< 2)
-        let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(advertiseWindow(b).bigEndian) &<< 16
+        let third = offset | UInt32(flags.rawValue) &<< 8 | UInt32(window.bigEndian) &<< 16
         let word1 = UInt64(b.pointee.rcvNxt.raw.bigEndian) | UInt64(third) &<< 32
-        if UInt32(truncatingIfNeeded: length) != b.pointee.headerCount { makeHeader(b, count: length) }
         var word3: UInt64 = 0
         tcp.putRaw64(word0, 0)
         tcp.putRaw64(word1, 8)
@@ -82,12 +111,9 @@ extension Stack {
         if count > 0 { sum = InternetChecksum.sumSegment(payload, count, sum) }
         // Checksum, no urgent pointer.
         tcp.putRaw32(UInt32(InternetChecksum.finish(sum)), 16)
-        acknowledgementLeft(b)
         tcp.putRaw64(b.pointee.headerWord0, -20)
         tcp.putRaw64(b.pointee.headerWord1, -12)
         tcp.putRaw32(remoteRaw(b), -4)
-        depart(
-            b, frame, offset: Self.payloadOffset &- TCPSegment.minimumHeader &- options, count: length, room: room)
     }
 
     /// The parts of the headers that only depend on the connection and the length: `count` bytes of TCP header and text.
@@ -123,20 +149,30 @@ extension Stack {
 
     /// The Ethernet header before a finished datagram with its TCP segment at `offset` of the frame, and off it goes.
     @inline(__always) private func depart(_ b: Block, _ frame: FrameID, offset: Int, count: Int, room: Bool) {
-        statistics.tcpSegmentsSent &+= 1
-        let headers = IPv4Header.minimumLength + Ethernet.headerLength
-        let d = FrameDescriptor(frame: frame, offset: offset &- headers, length: headers &+ count)
+        let d = descriptor(frame, offset: offset, count: count)
         guard b.pointee.nextHopGeneration == neighbours.generation || findNextHop(b, d) else { return }
-        let ethernet = pool.address(frame) + offset - headers
-        // The first store writes two bytes too many, the second six right ones over them.
-        ethernet.putRaw64(b.pointee.nextHopRaw, 0)
-        ethernet.putRaw64(ethernetTail, 6)
+        writeEthernet(b, d)
         if room {
             statistics.framesSent &+= 1
             transmitQueue.append(d)
         } else {
             pushTransmit(d)
         }
+    }
+
+    /// Of the frame with `count` bytes of TCP header and text at `offset`.
+    @inline(__always) private func descriptor(_ frame: FrameID, offset: Int, count: Int) -> FrameDescriptor {
+        statistics.tcpSegmentsSent &+= 1
+        let headers = IPv4Header.minimumLength + Ethernet.headerLength
+        return FrameDescriptor(frame: frame, offset: offset &- headers, length: headers &+ count)
+    }
+
+    /// The next hop is known.
+    @inline(__always) private func writeEthernet(_ b: Block, _ d: FrameDescriptor) {
+        let ethernet = pool.address(d.frame) + Int(d.offset)
+        // The first store writes two bytes too many, the second six right ones over them.
+        ethernet.putRaw64(b.pointee.nextHopRaw, 0)
+        ethernet.putRaw64(ethernetTail, 6)
     }
 
     /// False when the frame waits for its next hop (or was dropped).
@@ -161,12 +197,13 @@ extension Stack {
     }
 
     /// The window field, and the promise it makes. Rounded up, so that the right edge never moves left by rounding.
-    @inline(__always) private func advertiseWindow(_ b: Block) -> UInt16 {
-        let scale = Int(b.pointee.rcvScale)
-        let window = receiveEdge(b) - b.pointee.rcvNxt
+    @inline(__always) private func advertiseWindow(_ b: Block, unread: Int) -> UInt16 {
+        let scale = UInt32(b.pointee.rcvScale)
+        let next = b.pointee.rcvNxt.raw
+        let window = receiveEdge(b, unread: unread).raw &- next
         // At most 65,535, because no window exceeds rcvLimit.
         let field = (window &+ (1 &<< scale) &- 1) &>> scale
-        b.pointee.rcvEdge = b.pointee.rcvNxt + field &<< scale
+        b.pointee.rcvEdge = SequenceNumber(next &+ field &<< scale)
         return UInt16(truncatingIfNeeded: field)
     }
 
@@ -205,7 +242,7 @@ extension Stack {
         let headerLength = TCPSegment.minimumHeader &+ options &+ sack
         writeTCP(
             tcp, b, sequence: b.pointee.sndMax, flags: echo(b, .ack), headerLength: headerLength,
-            window: advertiseWindow(b))
+            window: advertiseWindow(b, unread: Int(b.pointee.rcvBytes)))
         if options != 0 { writeTimestamps(tcp + TCPSegment.minimumHeader, b) }
         acknowledgementLeft(b)
         finishAndLaunch(b, frame, offset: start, count: headerLength)

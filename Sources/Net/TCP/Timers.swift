@@ -83,6 +83,7 @@ extension Stack {
     }
 
     private func connectionTimerFired(_ b: Block) {
+        b.pointee.flags.remove(.answered)
         if b.pointee.orphanUntil <= now {
             statistics.tcpGivenUp &+= 1
             sendReset(b)

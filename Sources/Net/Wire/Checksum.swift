@@ -44,6 +44,13 @@ enum InternetChecksum {
         return (total, one | other)
     }
 
+    /// a + b + c, likewise.
+    @inline(__always) static func add(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 {
+        let (sum, carry) = first(a, b)
+        let (total, last) = add(sum, c, carry)
+        return total &+ last
+    }
+
     /// a + b + c + d, with the carries added back in; cannot overflow for the reason that `addFour` tells.
     @inline(__always) static func add(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) -> UInt64 {
         var (sum, carry) = first(a, b)
@@ -87,10 +94,14 @@ enum InternetChecksum {
         var p = base
         // Whole words, without the last 1...8 bytes.
         var words = (count &- 1) &>> 3
-        while words >= 8 {
+        while words >= 16 {
             total = addEight(total, p)
             p += 64
             words &-= 8
+        }
+        if words & 8 != 0 {
+            total = addEight(total, p)
+            p += 64
         }
         if words & 4 != 0 {
             total = addFour(total, p)

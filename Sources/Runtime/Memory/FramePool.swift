@@ -181,8 +181,8 @@ public struct FrameQueue: BitwiseCopyable {
     }
     @usableFromInline let slots: UnsafeMutablePointer<FrameDescriptor>
     @usableFromInline let state: UnsafeMutablePointer<State>
-    /// A power of two.
-    public let capacity: Int
+    /// One less than the capacity, which is a power of two.
+    @usableFromInline let mask: Int
 
     public init(capacity: Int) {
         precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity must be a power of two")
@@ -191,7 +191,7 @@ public struct FrameQueue: BitwiseCopyable {
         // As with a pool's state: a queue is somebody's alone.
         state = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128).bindMemory(to: State.self, capacity: 1)
         state.initialize(to: State(head: 0, tail: 0))
-        self.capacity = capacity
+        mask = capacity - 1
     }
 
     public func deallocate() {
@@ -199,6 +199,7 @@ public struct FrameQueue: BitwiseCopyable {
         state.deallocate()
     }
 
+    @inlinable @inline(__always) public var capacity: Int { mask &+ 1 }
     @inlinable @inline(__always) public var count: Int { state.pointee.tail &- state.pointee.head }
     @inlinable @inline(__always) public var isEmpty: Bool { state.pointee.tail == state.pointee.head }
     @inlinable @inline(__always) public var room: Int { capacity &- count }
@@ -206,7 +207,7 @@ public struct FrameQueue: BitwiseCopyable {
     /// False when the queue is full: the frame stays the caller's.
     @inlinable @inline(__always) public func push(_ descriptor: FrameDescriptor) -> Bool {
         guard room > 0 else { return false }
-        slots[state.pointee.tail & (capacity &- 1)] = descriptor
+        slots[state.pointee.tail & mask] = descriptor
         state.pointee.tail &+= 1
         return true
     }
@@ -214,30 +215,31 @@ public struct FrameQueue: BitwiseCopyable {
     /// `push` for who has looked at `room`: it must be above 0.
     @inlinable @inline(__always) public func append(_ descriptor: FrameDescriptor) {
         assert(room > 0)
-        slots[state.pointee.tail & (capacity &- 1)] = descriptor
+        slots[state.pointee.tail & mask] = descriptor
         state.pointee.tail &+= 1
     }
 
     @inlinable @inline(__always) public func pop() -> FrameDescriptor? {
         guard !isEmpty else { return nil }
-        let descriptor = slots[state.pointee.head & (capacity &- 1)]
+        let descriptor = slots[state.pointee.head & mask]
         state.pointee.head &+= 1
         return descriptor
     }
 
     /// The descriptor `index` places behind the head; `index < count`.
     @inlinable @inline(__always) public func peek(_ index: Int = 0) -> FrameDescriptor {
-        slots[(state.pointee.head &+ index) & (capacity &- 1)]
+        slots[(state.pointee.head &+ index) & mask]
     }
 
     /// Moves descriptors from the head of `source` to this queue's end, at most `limit` and as many as there is room for.
     /// Returns how many.
     @inlinable @inline(__always) public func take(from source: FrameQueue, limit: Int = .max) -> Int {
-        let taken = min(source.count, room, limit)
-        guard taken == 1 else { return taken > 0 ? takeMany(from: source, taken) : 0 }
+        guard source.count == 1, count <= mask, limit > 0 else {
+            return takeMany(from: source, min(source.count, room, limit))
+        }
         // Between a request and its reply it is one.
-        slots[state.pointee.tail & (capacity &- 1)] =
-            source.slots[source.state.pointee.head & (source.capacity &- 1)]
+        slots[state.pointee.tail & mask] =
+            source.slots[source.state.pointee.head & source.mask]
         source.state.pointee.head &+= 1
         state.pointee.tail &+= 1
         return 1

@@ -2,22 +2,30 @@ import Runtime
 
 /// The keyed 64-bit hash of keys. A handle over the secret's expansion; copies name the same secret.
 ///
-/// Up to 512 bytes: NH (Black, Halevi, Krawczyk, Krovetz, Rogaway, "UMAC", 1999) over pairs of words gives 128 bits;
-/// a multilinear function (Dietzfelbinger 1996, Thorup 2015) of those and of the length gives 64; a fixed bijection
-/// breaks what is left of linearity. For two keys that do not depend on the secret, the probability of equal hashes is
-/// at most 2^-63 at equal lengths (2^-64 from each step) and below 2^-54 otherwise, and the hash is 2-independent up to
-/// that, so no list of keys prepared without the secret floods a table. Above 512 bytes: SipHash-1-3.
-/// docs/store.md compares the cost with SipHash for every key.
+/// Up to 16 bytes: Multilinear-HM (Lemire and Kaser, "Strongly universal string hashing is fast", 2014) of the key's two
+/// words and a constant of its own for each length, modulo 2^128, of which the upper half is the hash. For keys that do
+/// not depend on the secret it is 2-independent: two keys have equal hashes with probability 2^-64.
+/// Up to 512 bytes: NH (Black, Halevi, Krawczyk, Krovetz, Rogaway, "UMAC", 1999) over pairs of words gives 128 bits; a
+/// multilinear function (Dietzfelbinger 1996, Thorup 2015) of those and of the length gives 64. The probability of equal
+/// hashes is at most 2^-63 at equal lengths (2^-64 from each step) and below 2^-54 otherwise.
+/// Last, a fixed bijection breaks what is left of linearity. So no list of keys prepared without the secret floods a
+/// table. Above 512 bytes: SipHash-1-3. docs/store.md compares the cost with SipHash for every key.
 struct KeyHash: BitwiseCopyable {
-    /// `Self.wordCount` words, constant after construction:
-    ///   0, 1   the secret           2, 3   the multilinear constant (low, high)
-    ///   4, 5   multiplier of NH's low word      6, 7   of its high word (low, high)
-    ///   8      multiplier of the length         9      unused
-    ///   10...  NH's words, one for each 8 bytes of key
+    /// `Self.wordCount` words, constant after construction; numbers of 128 bits have their low word first:
+    ///   0, 1   the secret
+    ///   2, 3   what is added to a short key's first word      4, 5   to its second
+    ///   6      the bijection's multiplier                     7      unused
+    ///   8...   the constants of the lengths 0...16, two words each
+    ///   `long...`      the multilinear constant, the multipliers of NH's low word and of its high word, two words
+    ///                  each; the multiplier of the length; one word unused
+    ///   `nh...`        NH's words, one for each 8 bytes of key
     private let words: UnsafeMutablePointer<UInt64>
 
     static let longest = 512
-    static let wordCount = 10 + longest / 8
+    private static let lengths = 8
+    private static let long = lengths + 2 * 17
+    private static let nh = long + 8
+    static let wordCount = nh + longest / 8
 
     init(secret: (UInt64, UInt64)) {
         words = .allocate(capacity: Self.wordCount)
@@ -29,14 +37,13 @@ struct KeyHash: BitwiseCopyable {
                 SipHash.hash13(ByteView($0.baseAddress!, 8), key: secret)
             }
         }
+        words[6] = 0x9E37_79B9_7F4A_7C15
     }
 
-    /// For tests that want collisions: the low word's multiplier alone is left, and it passes only the lowest `bits`
-    /// bits of NH's low word, so there are at most 2^bits different hashes.
+    /// For tests that want collisions: there are at most 2^bits different hashes.
     init(secret: (UInt64, UInt64), distinctBits bits: Int) {
         self.init(secret: secret)
-        for index in 4...8 { words[index] = 0 }
-        words[5] = bits == 0 ? 0 : 1 << UInt64(64 - bits)
+        words[6] = bits == 0 ? 0 : 1 << UInt64(64 - bits)
     }
 
     func deallocate() { words.deallocate() }
@@ -59,11 +66,29 @@ struct KeyHash: BitwiseCopyable {
         } else {
             (a, b) = (0, 0)
         }
-        let product = (a &+ words[10]).multipliedFullWidth(by: b &+ words[11])
-        return finish(low: product.low, high: product.high, count)
+        return hash(a, b, count: count)
     }
 
-    /// The same function for keys of 17 bytes and more. The last block overlaps the one before it.
+    /// The same for who has the words of a key of at most 16 bytes: its first and its last eight bytes, from eight on.
+    @inline(__always)
+    func hash(_ a: UInt64, _ b: UInt64, count: Int) -> UInt64 {
+        let (a0, carryA) = a.addingReportingOverflow(words[2])
+        let (b0, carryB) = b.addingReportingOverflow(words[4])
+        let a1 = words[3] &+ Self.one(carryA)
+        let b1 = words[5] &+ Self.one(carryB)
+        let constant = words + (Self.lengths &+ 2 &* count)
+        let product = a0.multipliedFullWidth(by: b0)
+        let (_, carry) = product.low.addingReportingOverflow(constant[0])
+        let cross = a0 &* b1 &+ a1 &* b0
+        return mix(product.high &+ constant[1] &+ Self.one(carry) &+ cross)
+    }
+
+    @inline(__always) private static func one(_ carry: Bool) -> UInt64 { UInt64(unsafeBitCast(carry, to: UInt8.self)) }
+
+    /// A bijection, after which the upper bits depend on all, and keys that are numbered are not neighbours.
+    @inline(__always) private func mix(_ hash: UInt64) -> UInt64 { (hash ^ (hash &>> 32)) &* words[6] }
+
+    /// Keys of 17 bytes and more. The last block overlaps the one before it.
     @inline(never)
     private func hashLong(_ key: ByteView) -> UInt64 {
         let count = key.count
@@ -71,14 +96,14 @@ struct KeyHash: BitwiseCopyable {
         var low: UInt64 = 0
         var high: UInt64 = 0
         var offset = 0
-        var word = words + 10
+        var word = words + Self.nh
         while true {
             let a = key.base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             let b = key.base.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self)
             let product = (a &+ word[0]).multipliedFullWidth(by: b &+ word[1])
             let (sum, carry) = low.addingReportingOverflow(product.low)
             low = sum
-            high = high &+ product.high &+ (carry ? 1 : 0)
+            high = high &+ product.high &+ Self.one(carry)
             word += 2
             if offset &+ 16 >= count { break }
             offset = min(offset &+ 16, count &- 16)
@@ -89,15 +114,15 @@ struct KeyHash: BitwiseCopyable {
     /// The upper half of constant + low * m1 + high * m2 modulo 2^128, plus the length's product.
     @inline(__always)
     private func finish(low: UInt64, high: UInt64, _ count: Int) -> UInt64 {
-        let first = low.multipliedFullWidth(by: words[4])
-        let second = high.multipliedFullWidth(by: words[6])
-        let (sum1, carry1) = words[2].addingReportingOverflow(first.low)
+        let words = words + Self.long
+        let first = low.multipliedFullWidth(by: words[2])
+        let second = high.multipliedFullWidth(by: words[4])
+        let (sum1, carry1) = words[0].addingReportingOverflow(first.low)
         let (_, carry2) = sum1.addingReportingOverflow(second.low)
-        var hash = words[3] &+ first.high &+ second.high
-        hash = hash &+ (carry1 ? 1 : 0) &+ (carry2 ? 1 : 0)
-        hash = hash &+ low &* words[5] &+ high &* words[7]
-        hash = hash &+ UInt64(truncatingIfNeeded: count) &* words[8]
-        hash = (hash ^ (hash &>> 32)) &* 0x9E37_79B9_7F4A_7C15
-        return hash ^ (hash &>> 29)
+        var hash = words[1] &+ first.high &+ second.high
+        hash = hash &+ Self.one(carry1) &+ Self.one(carry2)
+        hash = hash &+ low &* words[3] &+ high &* words[5]
+        hash = hash &+ UInt64(truncatingIfNeeded: count) &* words[6]
+        return mix(hash)
     }
 }

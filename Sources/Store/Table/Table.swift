@@ -5,7 +5,7 @@ import Runtime
 /// A flat Robin Hood hash table with linear probing and backshift deletion. A bucket is one word:
 ///
 ///     bits 0...43   the entry's address / 16 (malloc aligns to 16; user addresses end below 2^48)
-///     bits 44...55  tag: the lowest 12 bits of the key's hash
+///     bits 44...55  tag: bits 24...35 of the key's hash
 ///     bits 56...63  distance from the home bucket + 1; 255 means "254 or more, compute it from the key"
 ///
 /// and 0 when empty. The home bucket is the hash's top bits. Along a run of full buckets, home buckets never decrease
@@ -75,6 +75,9 @@ struct Table: BitwiseCopyable {
         UInt64(UInt(bitPattern: entry.base)) &>> 4
     }
 
+    /// Not the lowest bits: they say the least of a key (`KeyHash.mix`).
+    @inline(__always) static func tag(_ hash: UInt64) -> UInt64 { (hash &>> 24) & 0xFFF }
+
     @inline(__always) func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> shift) }
 
     /// The distance of the full bucket at `index` from its home.
@@ -90,6 +93,9 @@ struct Table: BitwiseCopyable {
 
     // MARK: search
 
+    /// The home bucket.
+    @inline(__always) func atHome(_ hash: UInt64) -> UInt64 { buckets[home(hash)] }
+
     /// The bucket that holds `key`, or nil. Starts at `index`, which is `distance` away from the key's home.
     /// A search that leaves the range of the distance field ends with nil: in a table that is `saturated`, nil must be
     /// confirmed by `searchFar`.
@@ -97,7 +103,7 @@ struct Table: BitwiseCopyable {
     func search(_ key: ByteView, _ hash: UInt64, from index: Int, distance: Int) -> UnsafeMutablePointer<UInt64>? {
         var index = index
         var floor = UInt64(truncatingIfNeeded: distance &+ 1) &<< 12
-        let tag = hash & 0xFFF
+        let tag = Self.tag(hash)
         while true {
             let bucket = buckets[index]
             let meta = bucket &>> 44
@@ -140,7 +146,7 @@ struct Table: BitwiseCopyable {
             bucket = buckets[index]
         }
         if travelled >= 254 { saturated = true }
-        buckets[index] = Table.pointerBits(entry) | (hash & 0xFFF) &<< 44 | Self.field(distance: travelled) &<< 56
+        buckets[index] = Table.pointerBits(entry) | Table.tag(hash) &<< 44 | Self.field(distance: travelled) &<< 56
         count &+= 1
         // The run behind moves up by one, to its end.
         while bucket != 0 {

@@ -59,6 +59,29 @@ struct User {
         }
     }
 
+    /// A request on the spot; its length decides how it ends.
+    mutating func serve(_ stack: Stack, _ request: PredictedRequest) {
+        let text = request.text
+        let here = block.pointee.rcvNxt - text.count
+        if let position, position != here { fail("a request \(here - position) bytes further") }
+        for index in stride(from: 0, to: text.count, by: 11)
+        where text[index] != textByte((here + index).raw, fromStack: false) {
+            fail("\(stack.describe(block)): a wrong byte, \(index) of \(text.count)")
+        }
+        guard text.count % 4 != 0, let span = stack.replySpan(of: request) else { return stack.queue(request) }
+        let n = min(span.room, text.count &* 3 % 700)
+        let start = block.pointee.sndEnd
+        for index in 0..<n {
+            span.cursor.storeBytes(
+                of: textByte((start + index).raw, fromStack: true), toByteOffset: index, as: UInt8.self)
+        }
+        let consumed = text.count % 4 == 1 ? text.count / 2 : text.count
+        position = here + consumed
+        if consumed == text.count { return stack.answer(request, span.cursor + n) }
+        stack.queue(request, consumed: consumed)
+        stack.commit(connection, span.cursor + n)
+    }
+
     /// Writes about `count` bytes in spans.
     func write(_ stack: Stack, _ count: Int) {
         var left = count

@@ -85,7 +85,16 @@ final class World {
 
     /// What arrived so far is one burst.
     func burstOut() {
-        if !burst.isEmpty { stack.input(burst, now: now) }
+        guard !burst.isEmpty else { return }
+        stack.beginBurst(now: now)
+        while let request = stack.nextRequest(of: burst) {
+            if let index = users.firstIndex(where: { $0.connection == request.connection }) {
+                users[index].serve(stack, request)
+            } else {
+                stack.queue(request)
+            }
+            check()
+        }
     }
 
     // MARK: turns

@@ -125,6 +125,14 @@ final class Conversation {
         collect()
     }
 
+    /// Gives frames to the stack as one burst, for a user that serves requests on the spot: the first of them, if there is
+    /// one. No output follows.
+    func request(_ frames: [UInt8]...) -> PredictedRequest? {
+        push(frames)
+        stack.beginBurst(now: now)
+        return stack.nextRequest(of: burst)
+    }
+
     private func push(_ frames: [[UInt8]]) {
         for bytes in frames {
             guard let frame = pool.allocateReserved() else { continue }
