@@ -114,6 +114,8 @@ extension Stack {
     /// Ten minutes have passed: the path may have changed. If not, the next large segment brings the router's answer.
     func pathTimerFired(_ entry: UnsafeMutablePointer<NarrowPath>) {
         if let b = table.find(entry.pointee.key), b.pointee.iss == entry.pointee.iss {
+            // What it says of the congestion window is about smaller segments.
+            b.pointee.flags.remove(.answered)
             b.pointee.mss = entry.pointee.size
             // Both are counted in segments.
             b.pointee.cwnd = max(b.pointee.cwnd, UInt32(entry.pointee.size))

@@ -111,6 +111,32 @@ import Testing
         t.expect(.ack, seq: 6, ack: 8, Array("reply".utf8))
     }
 
+    /// The path that was narrow is tried for full segments again while a reply is in flight: what is known of the congestion
+    /// window is about smaller ones.
+    @Test func aWiderPathIsAnotherMatter() {
+        let t = fixture()
+        t.write(ramp(1_448))
+        let large = t.next()!
+        t.input(ICMPErrors.error(3, 4, about: large, mtu: 1_000))
+        while t.next() != nil {}
+        let block = t.connection.block
+        #expect(block.pointee.mss == 948)
+        t.send(.ack, seq: 1, ack: 1_454)
+        t.wait(.milliseconds(599_700))
+        t.write("hello")
+        t.wait(.milliseconds(1))
+        let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 1_459, Array("request".utf8)))!
+        serve(t, request, "request", "reply")
+        #expect(block.pointee.flags.contains(.answered))
+        t.wait(.milliseconds(190))
+        #expect(block.pointee.mss == 948 && block.pointee.flags.contains(.answered))
+        let second = t.request(t.segment([.ack, .psh], seq: 8, ack: 1_464, Array("request".utf8)))!
+        serve(t, second, "request", "reply")
+        t.wait(.milliseconds(150))
+        #expect(block.pointee.mss == 1_448)
+        #expect(!block.pointee.flags.contains(.answered))
+    }
+
     /// What is not the next request of a peer that has got everything is not served on the spot, and not lost either.
     @Test func notOnTheSpot() {
         let text = Array("request".utf8)
