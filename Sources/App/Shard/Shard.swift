@@ -28,7 +28,7 @@ final class Shard<L: Link, C: Clock> {
     /// Whether there is a link and a stack; whether there are kernel sockets.
     private let hasLink: Bool
     private let hasKernel: Bool
-    private let streams: Streams
+    let streams: Streams
     /// The stack of `streams`, which owns it: calls through this count no references.
     private let stack: Unmanaged<Stack>?
     private let burst: FrameQueue
@@ -36,15 +36,15 @@ final class Shard<L: Link, C: Clock> {
     private let single = FrameQueue(capacity: 1)
     /// Frames in the stack's transmit queue that were traced already.
     private var tracedFrames = 0
-    private let inbound: Inbound
+    let inbound: Inbound
     /// A frame per turn more would only add latency to the first: the rest waits in the device's ring.
     private let burstLimit = 64
     /// Monotonic time of the next look at the kernel sockets while none is open.
     private var nextKernelPoll: Nanoseconds = 0
-    private var nextCron: Nanoseconds = 0
-    private var kicks = KickPolicy()
+    private(set) var nextCron: Nanoseconds = 0
+    private(set) var kicks = KickPolicy()
     /// Monotonic time at which the wall clock's millisecond changes.
-    private var nextMillisecond: Nanoseconds = 0
+    private(set) var nextMillisecond: Nanoseconds = 0
     /// More sessions are to be looked at for the directive `timeout` than one turn does.
     private var moreIdle = false
     /// When a turn last found something to do.
@@ -352,15 +352,6 @@ final class Shard<L: Link, C: Clock> {
         }
     }
 
-    /// What `run` would do now instead of waiting; for who calls it himself.
-    enum Reason { case nothing, messages, turn }
-
-    var reason: Reason {
-        if link?.hasReceived == true || streams.stack?.transmitQueue.isEmpty == false { return .turn }
-        if nextDeadline() <= clock.monotonic { return .turn }
-        return inbound.hasMessages ? .messages : .nothing
-    }
-
     /// Sleeps until a frame, a kernel socket, another shard or a timer wants this shard.
     private func sleep() {
         let waker = state.mesh.waker(of: state.id)
@@ -386,22 +377,5 @@ final class Shard<L: Link, C: Clock> {
         state.loop.polls &+= 1
         state.cycles.slept(for: clock.monotonic - asleepFrom)
         nextKernelPoll = 0
-    }
-
-    /// When the next turn is due even if nothing arrives.
-    func nextDeadline() -> Nanoseconds {
-        var deadline = nextCron
-        if let next = streams.stack?.nextDeadline { deadline = min(deadline, next) }
-        if let next = state.keyspace.nextDeadline { deadline = min(deadline, next) }
-        // Timers are looked at once a millisecond.
-        deadline = max(deadline, nextMillisecond)
-        if let stack = streams.stack {
-            if stack.heldUntil > state.monotonic { deadline = min(deadline, stack.heldUntil) }
-            if kicks.isHolding { deadline = min(deadline, kicks.heldSince + KickPolicy.span) }
-            // A full device: come back soon rather than when it says so.
-            if !stack.transmitQueue.isEmpty { deadline = min(deadline, state.monotonic + .milliseconds(1)) }
-        }
-        if let next = streams.kernel?.nextDeadline { deadline = min(deadline, next) }
-        return deadline
     }
 }
