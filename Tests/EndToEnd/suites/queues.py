@@ -33,6 +33,11 @@ class Queues(unittest.TestCase):
         cls.server.close()
 
     def setUp(self):
+        if self._testMethodName.startswith("test_streams"):
+            # They count the server's resets: connections that earlier tests left, whose last segments may still come to a
+            # shard that does not know them, are not theirs.
+            self.tearDownClass()
+            type(self).setUpClass()
         entered = self.server.namespace.entered()
         entered.__enter__()
         self.addCleanup(entered.__exit__, None, None, None)
