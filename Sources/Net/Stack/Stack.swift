@@ -67,6 +67,8 @@ public final class Stack {
     var isBursting = false
     /// An ACK is held back until then, some microseconds: too short for a sleep. In the past: none is (HeldAcks.swift).
     public internal(set) var heldUntil: Nanoseconds = .min
+    /// Connections that other shards may still get segments of.
+    let ended: EndedConnections
     /// Passive connections that are not established, and TIME-WAIT ones; both oldest first.
     var halfOpen = AgeList()
     var timeWait = AgeList()
@@ -107,6 +109,7 @@ public final class Stack {
         self.now = now
         transmitQueue = FrameQueue(capacity: configuration.transmitCapacity)
         strays = FrameQueue(capacity: configuration.strayHandling ? configuration.transmitCapacity : 1)
+        ended = EndedConnections(isAmongOthers: configuration.strayHandling)
         scarceFrames = pool.count / 8
         controlReserve = pool.count / 64
         pool.setReserve(pool.count / 16)
@@ -143,6 +146,7 @@ public final class Stack {
         while let d = strays.pop() { pool.release(d.frame) }
         transmitQueue.deallocate()
         strays.deallocate()
+        ended.deallocate()
         blocks.deallocate()
         chunks.deallocate()
         sendStates.deallocate()

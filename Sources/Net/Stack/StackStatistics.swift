@@ -123,6 +123,8 @@ public struct StackStatistics: Sendable {
     public var frameShortages: UInt64 = 0
     /// The transmit queue was full when something had to be sent.
     public var transmitQueueFull: UInt64 = 0
+    /// Segments that came after their connection had ended, because another shard was late in handing them over.
+    public var tcpLate: UInt64 = 0
     /// Frames that may have been another shard's, and found no room in `strays`.
     public var strayDrops: UInt64 = 0
     public init() {}

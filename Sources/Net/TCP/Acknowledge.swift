@@ -220,7 +220,7 @@ extension Stack {
         case .finWait1: b.pointee.state = .finWait2
         case .closing: enterTimeWait(b)
         case .lastAck:
-            destroy(b)
+            destroyWithPeer(b)
             return false
         case .closed, .synSent, .synReceived, .established, .finWait2, .closeWait, .timeWait: break
         }

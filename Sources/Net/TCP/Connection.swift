@@ -78,6 +78,12 @@ extension Stack {
         }
     }
 
+    /// `destroy` for a connection whose end the peer knows of.
+    func destroyWithPeer(_ b: Block) {
+        ended.note(b.pointee.key, rcvNxt: b.pointee.rcvNxt, now: now)
+        destroy(b)
+    }
+
     private func leaveAgeList(_ b: Block) {
         if b.pointee.state == .timeWait {
             timeWait.remove(b)

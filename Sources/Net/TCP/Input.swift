@@ -76,6 +76,10 @@ extension Stack {
             return inputSyn(d, segment, key: key)
         }
         if now < cookiesUntil, inputCookie(d, segment, key: key) { return }
+        if !opens, ended.covers(key, segment, now: now) {
+            statistics.tcpLate &+= 1
+            return pool.release(d.frame)
+        }
         // A SYN's queue decides the shard of its flow; all else may belong to a flow that was moved here.
         if !opens, configuration.strayHandling, stray != .final { return strayTCP(d) }
         if opens {

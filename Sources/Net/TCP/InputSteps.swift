@@ -165,7 +165,7 @@ extension Stack {
         statistics.tcpResetsReceived &+= 1
         if b.pointee.state == .timeWait { return false }
         if segment.sequence == b.pointee.rcvNxt {
-            destroy(b)
+            destroyWithPeer(b)
         } else {
             sendChallengeAck(b)
         }

@@ -75,6 +75,52 @@ import Testing
         #expect(strays(t) == 0)
     }
 
+    /// One shard was late in handing over what had come before the end: the order was changed here, not on the way.
+    @Test func whatTheEndHasOvertakenIsDropped() {
+        let t = among()
+        t.establish()
+        t.send([.ack, .fin], seq: 1, ack: 1)
+        t.expect(.ack, seq: 1, ack: 2)
+        t.stack.shutdown(t.connection)
+        t.turn()
+        t.expect([.ack, .fin], seq: 1, ack: 2)
+        t.send(.ack, seq: 2, ack: 2)
+        _ = strays(t)
+        t.input(stray: t.segment(.ack, seq: 1, ack: 1))
+        t.send(.ack, seq: 1, ack: 1)
+        t.expectNothing()
+        #expect(strays(t) == 0)
+        #expect(t.stack.statistics.tcpLate == 2)
+        // Another connection between the same ports, which may live on another shard.
+        t.send(.ack, seq: 3, ack: 1)
+        t.send(.ack, seq: 5_000_000, ack: 1)
+        #expect(strays(t) == 2)
+        // Nobody is as late as this.
+        t.wait(EndedConnections.patience)
+        t.input(stray: t.segment(.ack, seq: 1, ack: 1))
+        t.expect(.rst, seq: 1)
+        #expect(t.pool.freeCount == t.pool.count)
+    }
+
+    @Test func whatAResetHasOvertakenIsDropped() {
+        let t = among()
+        t.establish()
+        t.send([.rst, .ack], seq: 1, ack: 1)
+        _ = strays(t)
+        t.input(stray: t.segment(.ack, seq: 1, ack: 1))
+        t.expectNothing()
+        #expect(t.stack.statistics.tcpLate == 1)
+    }
+
+    /// A stack that has all queues sees the order in which they were sent.
+    @Test func aStackAloneAnswers() {
+        let t = Conversation()
+        t.establish()
+        t.send([.rst, .ack], seq: 1, ack: 1)
+        t.send(.ack, seq: 1, ack: 1)
+        t.expect(.rst, seq: 1)
+    }
+
     @Test func aHandedFrameOfAKnownFlowIsAsGoodAsAnOwnOne() {
         let t = among()
         t.establish()
