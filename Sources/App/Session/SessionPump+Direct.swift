@@ -18,12 +18,18 @@ extension SessionPump {
         }
     }
 
-    /// Whether nothing is special about the session: it may run commands, wants their replies, and none of its requests is
+    /// Whether nothing is special about the client: it may run commands and wants their replies.
+    @inline(__always)
+    func isUsual(_ session: Session) -> Bool {
+        session.state.pointee.flags.intersection(.special) == .authenticated
+    }
+
+    /// Whether nothing is special about the session: `isUsual`, and none of its requests is
     /// under way, waits, or has been received in part.
     @inline(__always)
     func isPlain(_ session: Session) -> Bool {
         let state = session.state
-        return state.pointee.flags.intersection(.special) == .authenticated && state.pointee.outstanding == 0
+        return isUsual(session) && state.pointee.outstanding == 0
             && state.pointee.parked == nil && state.pointee.reader.isBetweenRequests
     }
 
@@ -34,8 +40,10 @@ extension SessionPump {
         let session = Session(address)
         let text = request.text
         let limit = text.base + text.count
-        guard isPlain(session), var command = KnownCommand(text.base, limit, heads, scratch.arguments),
-            let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) })
+        guard isPlain(session), var command = KnownCommand(text.base, limit, heads, scratch.arguments)
+        else { return false }
+        if let owner = otherOwner() { return sendAway(request, command, to: owner, session, stack, probe) }
+        guard let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) })
         else { return false }
         session.state.pointee.lastInteraction = shard.monotonic
         var context = shard.context(session, sink: sink, span: sink.begin(session, with: span))
@@ -53,6 +61,63 @@ extension SessionPump {
         return true
     }
 
+    /// The shard that owns the key of the known command read last, if it is not this one.
+    @inline(__always)
+    private func otherOwner() -> Int? {
+        guard shard.shardCount > 1 else { return nil }
+        let owner = shard.slots.owner(of: scratch.arguments[1])
+        return owner == shard.id ? nil : owner
+    }
+
+    /// `send`, or the command is parked.
+    @inline(never)
+    private func sendKnown<P: Probe>(
+        _ command: KnownCommand, to owner: Int, _ context: inout CommandContext, _ session: Session, _ probe: P
+    ) {
+        context.arguments = Arguments(base: scratch.arguments, count: command.count)
+        session.state.pointee.lastCommand = command.entry.pointee.number
+        _ = send(command.entry, to: owner, &context, session)
+        probe.mark(.crossShard)
+    }
+
+    /// Sends a request whose key another shard owns, and those behind it as far as they are for the same one. Without memory
+    /// for replies: what a frame holds, the one who receives it has until then.
+    @inline(never)
+    private func sendAway<P: Probe>(
+        _ request: PredictedRequest, _ first: KnownCommand, to owner: Int, _ session: Session,
+        _ stack: Unmanaged<Stack>, _ probe: P
+    ) -> Bool {
+        guard shard.outbound.hasCredit(for: owner) else { return false }
+        let text = request.text
+        let limit = text.base + text.count
+        let state = session.state
+        var command = first
+        var sent: UInt16 = 0
+        while true {
+            probe.mark(.parse)
+            let away = shard.requests.make(
+                command: command.entry, arguments: Arguments(base: scratch.arguments, count: command.count),
+                origin: shard.id, session: session)
+            away.pointee.session = session
+            shard.outbound.send(away, to: owner)
+            probe.mark(.crossShard)
+            sent &+= 1
+            guard command.end != limit,
+                let next = KnownCommand(command.end, limit, heads, scratch.arguments),
+                shard.slots.owner(of: scratch.arguments[1]) == owner, shard.outbound.hasCredit(for: owner)
+            else { break }
+            command = next
+        }
+        state.pointee.lastInteraction = shard.monotonic
+        state.pointee.lastCommand = command.entry.pointee.number
+        state.pointee.outstanding &+= sent
+        state.pointee.outstandingShard = UInt16(truncatingIfNeeded: owner)
+        stack._withUnsafeGuaranteedRef {
+            if command.end == limit { $0.keep(request) } else { $0.queue(request, consumed: command.end - text.base) }
+        }
+        return true
+    }
+
     /// The rest of a chunk as far as it is known commands. False when the session reads no further: one of them is parked.
     @inline(never)
     func runKnown<P: Probe>(
@@ -60,12 +125,17 @@ extension SessionPump {
     ) -> Bool {
         guard var command = KnownCommand(feed.place, feed.limit, heads, scratch.arguments) else { return true }
         probe.mark(.parse)
-        feed.advance(to: runKnown(&command, feed.limit, &context, session, probe))
+        if let owner = otherOwner() {
+            sendKnown(command, to: owner, &context, session, probe)
+            feed.advance(to: command.end)
+        } else {
+            feed.advance(to: runKnown(&command, feed.limit, &context, session, probe))
+        }
         return session.state.pointee.parked == nil
     }
 
     /// Runs `command` and the known commands behind it, as many as there are. Returns the place up to which commands were run
-    /// or sent to their shard. The session is plain, and its context is made.
+    /// or sent to their shard. The session is plain, its context is made, and the key of the first one is this shard's.
     @_transparent
     func runKnown<P: Probe>(
         _ command: inout KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session,
@@ -74,16 +144,6 @@ extension SessionPump {
         let arguments = UnsafePointer(scratch.arguments)
         while true {
             context.arguments = Arguments(base: arguments, count: command.count)
-            if shard.shardCount > 1 {
-                let owner = shard.slots.owner(of: arguments[1])
-                if owner != shard.id {
-                    // What follows may have to wait.
-                    session.state.pointee.lastCommand = command.entry.pointee.number
-                    _ = send(command.entry, to: owner, &context, session)
-                    probe.mark(.crossShard)
-                    return command.end
-                }
-            }
             shard.statistics.commandsProcessed &+= 1
             switch command.entry.pointee.id {
             case .get: getCommand(&context)
@@ -95,6 +155,11 @@ extension SessionPump {
                 break
             }
             probe.mark(.parse)
+            if let owner = otherOwner() {
+                // What follows may have to wait.
+                sendKnown(next, to: owner, &context, session, probe)
+                return next.end
+            }
             command = next
         }
         session.state.pointee.lastCommand = command.entry.pointee.number

@@ -48,7 +48,12 @@ extension SessionPump {
 
     private func commitDelivery(_ session: Session) {
         let connection = session.state.pointee.stream.connection
-        StackPort(stack: streams.stackReference!, connection: connection).commit(delivery.cursor)
+        let stack = streams.stackReference.unsafelyUnwrapped
+        if session.state.pointee.outstanding == 0 {
+            stack._withUnsafeGuaranteedRef { $0.answerKept(connection, delivery.cursor, now: shard.monotonic) }
+        } else {
+            stack._withUnsafeGuaranteedRef { $0.commit(connection, delivery.cursor) }
+        }
         delivery = Delivery()
         checkBacklog(session)
     }

@@ -185,8 +185,9 @@ final class SessionPump {
                 probe.mark(state.pointee.outstanding == 0 ? .execute : .crossShard)
                 probe.noteRun(session, arguments)
                 // Each step is to be told: the short way tells none.
-                guard open, !probe.traces, isPlain(session) else { continue }
+                guard open, !probe.traces, isUsual(session) else { continue }
                 heads.learn(start, context.arguments, shard.table)
+                guard isPlain(session) else { continue }
                 open = runKnown(&feed, &context, session, probe)
             }
             port.consume(state.pointee.reader.finish(&feed, scratch))

@@ -18,6 +18,8 @@ protocol Probe {
     func noteShared(_ event: TraceEvent, value: Int)
     /// A step of a frame: one of ours that leaves, or one that came.
     func note(_ event: TraceEvent, _ frame: FrameDescriptor, of pool: FramePool, isOurs: Bool)
+    /// Two steps of a frame that came: it arrived, and `input` took it over. What it holds is gone afterwards.
+    func noteInput(_ frame: FrameDescriptor, of pool: FramePool, _ input: () -> Void)
 }
 
 struct Unobserved: Probe {
@@ -28,6 +30,7 @@ struct Unobserved: Probe {
     @inline(__always) func note(_ event: TraceEvent, _ request: UnsafeMutablePointer<RemoteRequest>, value: Int) {}
     @inline(__always) func noteShared(_ event: TraceEvent, value: Int) {}
     @inline(__always) func note(_ event: TraceEvent, _ frame: FrameDescriptor, of pool: FramePool, isOurs: Bool) {}
+    @inline(__always) func noteInput(_ frame: FrameDescriptor, of pool: FramePool, _ input: () -> Void) { input() }
 }
 
 /// Attributes the turn's time to its stages; or, while tracing is on, records its steps.
@@ -96,6 +99,13 @@ struct Observed<C: Clock>: Probe {
     func note(_ event: TraceEvent, _ frame: FrameDescriptor, of pool: FramePool, isOurs: Bool) {
         let word = Self.identify(frame, pool, isOurs: isOurs)
         shard.trace.note(event, frame: word, ticks: clock.ticks)
+    }
+
+    func noteInput(_ frame: FrameDescriptor, of pool: FramePool, _ input: () -> Void) {
+        let word = Self.identify(frame, pool, isOurs: false)
+        shard.trace.note(.arrived, frame: word, ticks: clock.ticks)
+        input()
+        shard.trace.note(.input, frame: word, ticks: clock.ticks)
     }
 
     /// Which connection's frame it is; 0: that of none, such as ARP.

@@ -257,11 +257,10 @@ final class Shard<L: Link, C: Clock> {
     @inline(never) private func traceInput<P: Probe>(_ stack: Unmanaged<Stack>, _ probe: P) {
         let pool = link!.pool
         while let frame = burst.pop() {
-            probe.note(.arrived, frame, of: pool, isOurs: false)
             _ = single.push(frame)
-            stack._withUnsafeGuaranteedRef { $0.input(single, now: state.monotonic) }
-            // Its memory stays, whoever has it now.
-            probe.note(.input, frame, of: pool, isOurs: false)
+            probe.noteInput(frame, of: pool) {
+                stack._withUnsafeGuaranteedRef { $0.input(single, now: state.monotonic) }
+            }
         }
     }
 

@@ -119,13 +119,13 @@ extension Stack {
 
     /// Whether the reply is one segment that may leave. Nothing else was committed meanwhile; whatever else would keep it
     /// back was excluded by `isAnswerable`.
-    @inline(__always) private func isAnswerSegment(_ b: Block, _ count: Int) -> Bool {
+    @inline(__always) func isAnswerSegment(_ b: Block, _ count: Int) -> Bool {
         UInt(bitPattern: count &- 1) < UInt(b.pointee.mss) && b.pointee.sndFrames == 0
             && UInt32(truncatingIfNeeded: count) <= b.pointee.sndWnd && transmitQueue.room > 1
     }
 
     /// The reply becomes the one frame in flight. Returns its first octet.
-    @inline(__always) private func appendAnswer(_ b: Block, _ frame: FrameID, _ count: Int) -> SequenceNumber {
+    @inline(__always) func appendAnswer(_ b: Block, _ frame: FrameID, _ count: Int) -> SequenceNumber {
         let start = b.pointee.sndEnd
         b.pointee.openFrame = .none
         fillInfo(b, frame, count: count)
