@@ -77,6 +77,10 @@ struct User {
         }
         let consumed = text.count % 4 == 1 ? text.count / 2 : text.count
         position = here + consumed
+        if text.count % 8 == 2 {
+            stack.keep(request)
+            return stack.answerKept(connection, span.cursor + n, now: stack.now)
+        }
         if consumed == text.count { return stack.answer(request, span.cursor + n) }
         stack.queue(request, consumed: consumed)
         stack.commit(connection, span.cursor + n)
