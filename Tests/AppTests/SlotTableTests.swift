@@ -9,6 +9,31 @@ import Testing
     /// The cluster specification's check value of CRC16.
     @Test func checkValue() { #expect(table.crc16(.leaked("123456789")) == 0x31c3) }
 
+    /// With the processor's multiplication and without it, and with the definition of CRC16, bit by bit.
+    @Test func bothWaysAgree() {
+        let slow = SlotTable(shardCount: 2, multiplies: false)
+        var entropy = Entropy(seed: 7)
+        for round in 0..<20_000 {
+            let count = round < 40 ? round % 20 : Int(entropy.next() % 40)
+            // Now and then with braces.
+            let key = (0..<count).map { _ -> UInt8 in
+                let byte = UInt8(truncatingIfNeeded: entropy.next())
+                return round % 3 == 0 && byte < 40 ? (byte < 20 ? UInt8(ascii: "{") : UInt8(ascii: "}")) : byte
+            }
+            key.withUnsafeBytes {
+                let view = ByteView($0.baseAddress ?? UnsafeRawPointer(bitPattern: 8)!, count)
+                #expect(table.slot(of: view) == slow.slot(of: view))
+                guard !key.contains(UInt8(ascii: "{")) else { return }
+                var crc: UInt16 = 0
+                for byte in key {
+                    crc ^= UInt16(byte) << 8
+                    for _ in 0..<8 { crc = crc & 0x8000 != 0 ? crc << 1 ^ 0x1021 : crc << 1 }
+                }
+                #expect(table.slot(of: view) == Int(crc) % 16384)
+            }
+        }
+    }
+
     /// What CLUSTER KEYSLOT of redis-server 7.0.15 answers.
     @Test(arguments: [
         ("", 0), ("foo", 12182), ("bar", 5061), ("hello", 866), ("somekey", 11058),

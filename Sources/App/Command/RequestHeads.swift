@@ -59,6 +59,13 @@ struct RequestHeads: BitwiseCopyable {
         return UnsafePointer(head)
     }
 
+    /// Puts the key of the request at `place` into `key`, if that begins in a known way; else returns false.
+    @inline(__always)
+    func readKey(_ place: UnsafeRawPointer, _ limit: UnsafeRawPointer, _ key: UnsafeMutablePointer<ByteView>) -> Bool {
+        guard limit - place >= Self.span, let head = find(place) else { return false }
+        return RESPParser.readWords(place + head.pointee.count, limit, key, 1) != nil
+    }
+
     /// Remembers how the request at `start` begins, which was just read as `arguments`.
     @inline(never)
     func learn(_ start: UnsafeRawPointer, _ arguments: Arguments, _ table: CommandTable) {

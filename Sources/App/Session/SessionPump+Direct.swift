@@ -12,6 +12,7 @@ extension SessionPump {
         let stack = streams.stackReference.unsafelyUnwrapped
         beginTurn()
         stack._withUnsafeGuaranteedRef { $0.beginBurst(now: shard.monotonic) }
+        if burst.count >= CommandsAhead.fewestFrames { lookAhead(burst, stack) }
         while let request = stack._withUnsafeGuaranteedRef({ $0.nextRequest(of: burst) }) {
             probe.mark(.tcp)
             if !serve(request, stack, probe) { stack._withUnsafeGuaranteedRef { $0.queue(request) } }
@@ -40,15 +41,15 @@ extension SessionPump {
         let session = Session(address)
         let text = request.text
         let limit = text.base + text.count
-        guard isPlain(session), var command = KnownCommand(text.base, limit, heads, scratch.arguments)
+        guard isPlain(session), let command = KnownCommand(text.base, limit, heads, scratch.arguments)
         else { return false }
-        if let owner = otherOwner() { return sendAway(request, command, to: owner, session, stack, probe) }
+        if let owner = otherOwner(of: scratch.arguments[1]) { return sendAway(request, command, to: owner, session, stack, probe) }
         guard let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) })
         else { return false }
         session.state.pointee.lastInteraction = shard.monotonic
         var context = shard.context(session, sink: sink, span: sink.begin(session, with: span))
         probe.mark(.parse)
-        let place = runKnown(&command, limit, &context, session, probe)
+        let place = runKnown(command, limit, &context, session, probe)
         stack._withUnsafeGuaranteedRef {
             if place == limit {
                 $0.answer(request, context.reply.finish())
@@ -61,20 +62,21 @@ extension SessionPump {
         return true
     }
 
-    /// The shard that owns the key of the known command read last, if it is not this one.
+    /// The shard that owns the key, if it is not this one.
     @inline(__always)
-    private func otherOwner() -> Int? {
+    func otherOwner(of key: ByteView) -> Int? {
         guard shard.shardCount > 1 else { return nil }
-        let owner = shard.slots.owner(of: scratch.arguments[1])
+        let owner = shard.slots.owner(of: key)
         return owner == shard.id ? nil : owner
     }
 
     /// `send`, or the command is parked.
     @inline(never)
-    private func sendKnown<P: Probe>(
-        _ command: KnownCommand, to owner: Int, _ context: inout CommandContext, _ session: Session, _ probe: P
+    func sendKnown<P: Probe>(
+        _ command: KnownCommand, _ arguments: UnsafePointer<ByteView>, to owner: Int, _ context: inout CommandContext,
+        _ session: Session, _ probe: P
     ) {
-        context.arguments = Arguments(base: scratch.arguments, count: command.count)
+        context.arguments = Arguments(base: arguments, count: command.count)
         session.state.pointee.lastCommand = command.entry.pointee.number
         _ = send(command.entry, to: owner, &context, session)
         probe.mark(.crossShard)
@@ -123,13 +125,13 @@ extension SessionPump {
     func runKnown<P: Probe>(
         _ feed: inout RequestFeed, _ context: inout CommandContext, _ session: Session, _ probe: P
     ) -> Bool {
-        guard var command = KnownCommand(feed.place, feed.limit, heads, scratch.arguments) else { return true }
+        guard let command = KnownCommand(feed.place, feed.limit, heads, scratch.arguments) else { return true }
         probe.mark(.parse)
-        if let owner = otherOwner() {
-            sendKnown(command, to: owner, &context, session, probe)
+        if let owner = otherOwner(of: scratch.arguments[1]) {
+            sendKnown(command, UnsafePointer(scratch.arguments), to: owner, &context, session, probe)
             feed.advance(to: command.end)
         } else {
-            feed.advance(to: runKnown(&command, feed.limit, &context, session, probe))
+            feed.advance(to: runKnown(command, feed.limit, &context, session, probe))
         }
         return session.state.pointee.parked == nil
     }
@@ -138,32 +140,28 @@ extension SessionPump {
     /// or sent to their shard. The session is plain, its context is made, and the key of the first one is this shard's.
     @_transparent
     func runKnown<P: Probe>(
-        _ command: inout KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session,
+        _ command: KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session,
         _ probe: P
     ) -> UnsafeRawPointer {
-        let arguments = UnsafePointer(scratch.arguments)
-        while true {
-            context.arguments = Arguments(base: arguments, count: command.count)
-            shard.statistics.commandsProcessed &+= 1
-            switch command.entry.pointee.id {
-            case .get: getCommand(&context)
-            case .set: setCommand(&context)
-            default: execute(command.entry.pointee.id, &context)
-            }
-            probe.mark(.execute)
-            guard command.end != limit, let next = KnownCommand(command.end, limit, heads, scratch.arguments) else {
-                break
-            }
-            probe.mark(.parse)
-            if let owner = otherOwner() {
-                // What follows may have to wait.
-                sendKnown(next, to: owner, &context, session, probe)
-                return next.end
-            }
-            command = next
-        }
+        guard command.end == limit else { return runAhead(command, limit, &context, session, probe) }
+        runOwn(command, scratch.arguments, &context, probe)
         session.state.pointee.lastCommand = command.entry.pointee.number
         return command.end
+    }
+
+    /// One command on a key of this shard.
+    @_transparent
+    func runOwn<P: Probe>(
+        _ command: KnownCommand, _ arguments: UnsafeMutablePointer<ByteView>, _ context: inout CommandContext, _ probe: P
+    ) {
+        context.arguments = Arguments(base: arguments, count: command.count)
+        shard.statistics.commandsProcessed &+= 1
+        switch command.entry.pointee.id {
+        case .get: getCommand(&context)
+        case .set: setCommand(&context)
+        default: execute(command.entry.pointee.id, &context)
+        }
+        probe.mark(.execute)
     }
 }
 

@@ -16,6 +16,7 @@ final class SessionPump {
     /// Where replies of other shards are being written (`deliver`).
     var delivery = Delivery()
     let heads = RequestHeads()
+    let ahead = CommandsAhead()
     /// Sessions to go on with: their last reply arrived, or they wait for credit. Each is in it at most once
     /// (`SessionFlags.queued`).
     private var resumable: [Session] = []
@@ -38,7 +39,10 @@ final class SessionPump {
         resuming.reserveCapacity(256)
     }
 
-    deinit { heads.deallocate() }
+    deinit {
+        heads.deallocate()
+        ahead.deallocate()
+    }
 
     // MARK: events
 

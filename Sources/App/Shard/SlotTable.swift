@@ -1,25 +1,25 @@
+import CLinux
 import Runtime
 
-/// Redis Cluster's 16384 hash slots, and which shard owns each.
+/// Redis Cluster's 16384 hash slots, and which shard owns each: even ranges in order. That is computed; a table of all slots
+/// would fill the first cache.
 /// https://redis.io/docs/reference/cluster-spec ("Key distribution model", "Hash tags")
 struct SlotTable: BitwiseCopyable, @unchecked Sendable {
     static let slotCount = 16384
 
     /// With 1 no key is hashed.
     let shardCount: Int
-    /// Owner of each slot, below `shardCount`. Never freed, never changed.
-    private let owners: UnsafePointer<UInt16>
+    /// `apus_crc16` may be called.
+    private let multiplies: Bool
     /// Eight tables of 256: table k has the CRC16 of each single byte with k zero bytes behind it, so that eight bytes
-    /// are looked up independently of each other.
+    /// are looked up independently of each other. Never freed, never changed.
     private let crcTables: UnsafePointer<UInt16>
 
-    /// Even ranges: shard 0 owns the first slots.
-    init(shardCount: Int) {
+    /// - Parameter multiplies: false: as on a processor without carry-less multiplication.
+    init(shardCount: Int, multiplies: Bool = true) {
         precondition(shardCount >= 1 && shardCount <= Self.slotCount, "shard count out of range")
         self.shardCount = shardCount
-        let owners = UnsafeMutablePointer<UInt16>.allocate(capacity: Self.slotCount)
-        for slot in 0..<Self.slotCount { owners[slot] = UInt16(slot * shardCount / Self.slotCount) }
-        self.owners = UnsafePointer(owners)
+        self.multiplies = multiplies && apus_has_carryless_multiplication()
         let tables = UnsafeMutablePointer<UInt16>.allocate(capacity: 8 * 256)
         for byte in 0..<256 {
             var crc = UInt16(byte) << 8
@@ -34,14 +34,39 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
     /// The shard that owns `key`.
     @inline(__always)
     func owner(of key: ByteView) -> Int {
-        shardCount == 1 ? 0 : Int(owners[slot(of: key)])
+        shardCount == 1 ? 0 : owner(ofSlot: slot(of: key))
     }
 
-    func owner(ofSlot slot: Int) -> Int { Int(owners[slot]) }
+    @inline(__always)
+    func owner(ofSlot slot: Int) -> Int { (slot &* shardCount) / Self.slotCount }
+
+    /// The slot of a key of 8 to 16 bytes without `{`, as most are, in a few instructions; of any other by `anySlot`.
+    @inline(__always)
+    func slot(of key: ByteView) -> Int {
+        guard multiplies, UInt(bitPattern: key.count &- 8) <= 8 else { return anySlot(of: key) }
+        let first = key.base.loadUnaligned(as: UInt64.self)
+        let last = key.base.loadUnaligned(fromByteOffset: key.count &- 8, as: UInt64.self)
+        guard (Self.zeroBytes(first ^ Self.openings) | Self.zeroBytes(last ^ Self.openings)) == 0 else {
+            return anySlot(of: key)
+        }
+        // What of the first eight bytes is not in the last eight; of eight bytes nothing, by two shifts of at most 32.
+        let shift = UInt64(truncatingIfNeeded: 16 &- key.count) &* 4
+        let crc = apus_crc16((first.bigEndian &>> shift) &>> shift, last.bigEndian)
+        return Int(crc) & (Self.slotCount &- 1)
+    }
+
+    private static let openings = UInt64(UInt8(ascii: "{")) &* 0x0101_0101_0101_0101
+
+    /// Not 0 when a byte of `word` is 0.
+    @inline(__always)
+    private static func zeroBytes(_ word: UInt64) -> UInt64 {
+        (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+    }
 
     /// CRC16 of the hash tag, or of the whole key when there is none: what lies between the first `{` and the first `}`
     /// behind it, if that is not empty.
-    func slot(of key: ByteView) -> Int {
+    @inline(never)
+    func anySlot(of key: ByteView) -> Int {
         let open = firstIndex(of: UInt8(ascii: "{"), in: key)
         return Int(crc16(open == key.count ? key : tagged(key, open))) & (Self.slotCount &- 1)
     }
@@ -62,7 +87,7 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
         while index &+ 8 <= bytes.count {
             // A byte of `word` is zero where it is found; the lowest found one is exact, those above may be wrong.
             let word = (bytes.base + index).loadUnaligned(as: UInt64.self).littleEndian ^ pattern
-            let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+            let zeros = Self.zeroBytes(word)
             if zeros != 0 { return index &+ zeros.trailingZeroBitCount / 8 }
             index &+= 8
         }

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -59,6 +60,33 @@ static inline void apus_cpu_relax(void) {
 }
 
 static inline void apus_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+// MARK: carry-less multiplication, for which Swift has no name
+
+#if defined(__x86_64__)
+typedef long long apus_pair __attribute__((vector_size(16)));
+
+static inline bool apus_has_carryless_multiplication(void) { return __builtin_cpu_supports("pclmul") != 0; }
+
+/// CRC-16/XMODEM (x^16 + x^12 + x^5 + 1, initial value 0) of the 16 bytes of `high` and `low`, most significant first. Leading
+/// zero bytes change nothing. Both halves times x^16 are folded to 80 bits and those to 64, which Barrett's method reduces
+/// (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ", 2009).
+__attribute__((target("pclmul"))) static inline uint16_t apus_crc16(uint64_t high, uint64_t low) {
+    // x^16 and x^80 modulo the polynomial; x^64 modulo it, and divided by it.
+    const apus_pair powers = {0x1021, 0xeb23}, reduction = {0xb861, 0x111303471a041};
+    apus_pair message = {(long long)low, (long long)high};
+    apus_pair folded = __builtin_ia32_pclmulqdq128(message, powers, 0x00)
+        ^ __builtin_ia32_pclmulqdq128(message, powers, 0x11);
+    folded ^= __builtin_ia32_pclmulqdq128(folded, reduction, 0x01);
+    uint64_t rest = (uint64_t)folded[0];
+    apus_pair upper = {(long long)(rest >> 16), 0};
+    uint64_t quotient = (uint64_t)__builtin_ia32_pclmulqdq128(upper, reduction, 0x10)[0] >> 48;
+    return (uint16_t)(rest ^ quotient ^ quotient << 5 ^ quotient << 12);
+}
+#else
+static inline bool apus_has_carryless_multiplication(void) { return false; }
+static inline uint16_t apus_crc16(uint64_t high, uint64_t low) { (void)high; (void)low; return 0; }
+#endif
 
 // MARK: memory
 

@@ -50,6 +50,22 @@ extension Stack {
         return nil
     }
 
+    /// The text of a frame that looks like a request to be served on the spot, as far as its length and flags say; nothing is
+    /// checked. For looking ahead in a burst.
+    @inlinable @inline(__always) public func likelyRequest(_ d: FrameDescriptor) -> ByteView? {
+        let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
+        let count = Int(d.length) &- Self.requestHeaders
+        guard count > 0,
+            p.loadUnaligned(fromByteOffset: Self.requestFlagsOffset, as: UInt16.self) == Self.requestFlags
+        else { return nil }
+        return ByteView(p + Self.requestHeaders, count)
+    }
+
+    /// Of the word with header length and flags, and what a request has there: 32 bytes of header without reserved bits, PSH
+    /// and ACK, nothing else.
+    @inlinable static var requestFlagsOffset: Int { 46 }
+    @inlinable static var requestFlags: UInt16 { 0x1880 }
+
     @inlinable @inline(__always) public func beginBurst(now: Nanoseconds) { begin(now) }
 
     /// One segment of memory for the reply; nil when there is no frame for it. Followed by `answer`, or by `queue` and

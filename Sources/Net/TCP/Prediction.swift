@@ -14,8 +14,7 @@ extension Stack {
     @usableFromInline @inline(never) func inputExpected(_ d: FrameDescriptor) -> ExpectedInput {
         let p = UnsafeRawPointer(pool.address(d.frame)) + Int(d.offset)
         let length = Int(d.length)
-        // A request: 32 bytes of header without reserved bits, PSH and ACK, nothing else.
-        guard length > Self.requestHeaders, p.raw16(Self.tcp + 12) == 0x1880,
+        guard length > Self.requestHeaders, p.raw16(Self.requestFlagsOffset) == Self.requestFlags,
             let total = expectedDatagram(p, within: length &- Self.ip), total > Self.requestHeaders - Self.ip,
             isSumRight(p, total)
         else { return inputOther(d) }

@@ -103,6 +103,7 @@ public final class XDPLink: Link {
             bytes &+= UInt64(length)
             // Another core has just written it: have the headers on their way while the rest of the burst is read.
             apus_prefetch(pool.base + Int(truncatingIfNeeded: address))
+            apus_prefetch(pool.base + Int(truncatingIfNeeded: address &+ 64))
             _ = queue.push(
                 FrameDescriptor(frame: frame, offset: Int(address & offsetMask), length: Int(length)))
         }
