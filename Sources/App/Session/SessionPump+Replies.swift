@@ -19,9 +19,9 @@ extension SessionPump {
         // A part has no session.
         guard let session = request.pointee.session else { return partIsBack(request) }
         if !session.state.pointee.flags.contains(.left), !request.pointee.isSilent {
-            let count = Int(request.pointee.replyCount)
+            let count = request.replyHead.pointee.count
             if delivery.session != session { beginDelivery(session) }
-            if count <= delivery.limit - delivery.cursor, request.pointee.overflow == nil {
+            if count <= delivery.limit - delivery.cursor, request.replyHead.pointee.overflow == nil {
                 copyBytes(request.reply, to: delivery.cursor, count)
                 delivery.cursor += count
             } else {

@@ -182,6 +182,7 @@ extension SessionPump {
             part.pointee.fanOut = fanOut
             fanOut.pointee.parts[peer] = part
             if peer == shard.id {
+                part.pointee.isUnderWay = true
                 shard.execute(part, sink: partSink)
             } else {
                 shard.outbound.send(part, to: peer)
@@ -217,6 +218,7 @@ extension SessionPump {
     {
         let part = copy(command, context.arguments, session)
         part.pointee.kind = .part
+        part.pointee.isUnderWay = true
         shard.execute(part, sink: partSink)
         let reply = PartReplies(part)
         shard.combine(command, reply.views, &context)

@@ -59,10 +59,10 @@ struct PartReplies {
     private static func flatten(
         _ part: UnsafeMutablePointer<RemoteRequest>, into copies: inout [UnsafeMutableRawPointer]
     ) -> ByteView {
-        let first = ByteView(part.reply, Int(part.pointee.replyCount))
-        guard part.pointee.overflow != nil else { return first }
+        let first = ByteView(part.reply, part.replyHead.pointee.count)
+        guard part.replyHead.pointee.overflow != nil else { return first }
         var total = first.count
-        var chunk = part.pointee.overflow
+        var chunk = part.replyHead.pointee.overflow
         while let current = chunk {
             total += current.pointee.count
             chunk = current.pointee.next
@@ -71,7 +71,7 @@ struct PartReplies {
         copies.append(copy)
         copy.copyMemory(from: first.base, byteCount: first.count)
         var place = copy + first.count
-        chunk = part.pointee.overflow
+        chunk = part.replyHead.pointee.overflow
         while let current = chunk {
             place.copyMemory(from: current.bytes, byteCount: current.pointee.count)
             place += current.pointee.count

@@ -66,6 +66,7 @@ struct Outbound: BitwiseCopyable {
 
     /// Needs credit, which the reply gives back.
     @inline(__always) func send(_ request: UnsafeMutablePointer<RemoteRequest>, to shard: Int) {
+        request.pointee.isUnderWay = true
         peers[shard].outstanding &+= 1
         push(ShardMessage(kind: .request, block: request), to: shard)
     }

@@ -2,14 +2,16 @@ import Net
 import Runtime
 
 /// A command (or a part of one) on its way to another shard and its reply on the way back, in one block that the
-/// origin owns: the executing shard writes only the reply. Arguments that fit travel inside the block.
+/// origin owns: the executing shard writes only the reply and its head. Arguments that fit travel inside the block.
 ///
 ///     0 ..< headerSize           this header
 ///     headerSize ...             argument views, then argument bytes
-///     replyOffset ..< blockSize  the reply's first bytes
+///     replyOffset ...            the reply's head (`ReplyHead`)
+///     ... ..< blockSize          the reply's first bytes
 ///
-/// The header is one cache line, and the reply begins at another: a short command and its short reply move four or five
-/// lines between the cores, which `ShardMessage.prefetch` asks for together.
+/// The header is one cache line, and the reply's head begins another: a line is written by one of the two cores only, and
+/// what only one of them reads as well never moves. A short command goes over in two lines, its short reply comes back in one
+/// or two; `ShardMessage.prefetch` asks for them together.
 struct RemoteRequest {
     static let blockSize = 1024
     static let headerSize = 64
@@ -22,15 +24,13 @@ struct RemoteRequest {
     var clientID: UInt64
     /// Argument memory outside the block, when it did not fit; freed by the origin with the block.
     var external: UnsafeMutableRawPointer?
-    /// What of the reply did not fit: `ReplyChunk`s from malloc, written by the executing shard, freed by the origin.
-    var overflow: UnsafeMutablePointer<ReplyChunk>?
     /// For a part: the fan-out it belongs to.
     var fanOut: UnsafeMutablePointer<FanOut>?
     var argumentCount: UInt32
-    /// Where the reply begins in the block: a multiple of 64, below `blockSize`.
+    /// Where the reply's head lies in the block: a multiple of 64, below `blockSize`.
     var replyOffset: UInt16
-    /// Bytes of the reply in the block, at most `replyCapacity`.
-    var replyCount: UInt16
+    /// The command was sent, or run here: there is a head, once it is back.
+    var isUnderWay = false
     /// Origin's shard number: where the reply goes.
     var origin: UInt16
     var database: UInt16
@@ -43,6 +43,15 @@ struct RemoteRequest {
     enum Kind: UInt8 { case whole, part }
 }
 
+/// What the executing shard says of the reply.
+struct ReplyHead {
+    static let size = 16
+    /// What of the reply did not fit: `ReplyChunk`s from malloc, freed by the origin.
+    var overflow: UnsafeMutablePointer<ReplyChunk>?
+    /// Bytes of the reply in the block, at most `replyCapacity`.
+    var count: Int
+}
+
 extension UnsafeMutablePointer where Pointee == RemoteRequest {
     @inline(__always) var block: UnsafeMutableRawPointer { UnsafeMutableRawPointer(self) }
 
@@ -53,14 +62,20 @@ extension UnsafeMutablePointer where Pointee == RemoteRequest {
             base: UnsafePointer(memory.assumingMemoryBound(to: ByteView.self)), count: Int(pointee.argumentCount))
     }
 
+    @inline(__always) var replyHead: UnsafeMutablePointer<ReplyHead> {
+        (block + Int(pointee.replyOffset)).assumingMemoryBound(to: ReplyHead.self)
+    }
     /// The reply's first byte in the block, and how many fit there.
-    @inline(__always) var reply: UnsafeMutableRawPointer { block + Int(pointee.replyOffset) }
-    @inline(__always) var replyCapacity: Int { RemoteRequest.blockSize &- Int(pointee.replyOffset) }
+    @inline(__always) var reply: UnsafeMutableRawPointer { block + (Int(pointee.replyOffset) &+ ReplyHead.size) }
+    @inline(__always) var replyCapacity: Int {
+        RemoteRequest.blockSize &- Int(pointee.replyOffset) &- ReplyHead.size
+    }
 
     /// Appends the whole reply.
     func copyReply(to writer: inout ReplyWriter) {
-        writer.append(reply, Int(pointee.replyCount))
-        var chunk = pointee.overflow
+        let head = replyHead.pointee
+        writer.append(reply, head.count)
+        var chunk = head.overflow
         while let current = chunk {
             writer.append(current.bytes, current.pointee.count)
             chunk = current.pointee.next
@@ -118,9 +133,9 @@ struct RemoteRequestPool {
         let fits = used <= Self.room
         request.initialize(
             to: RemoteRequest(
-                session: nil, command: command, clientID: session.id, external: nil, overflow: nil, fanOut: nil,
+                session: nil, command: command, clientID: session.id, external: nil, fanOut: nil,
                 argumentCount: UInt32(truncatingIfNeeded: arguments.count),
-                replyOffset: Self.replyOffset(behind: fits ? used : 0), replyCount: 0,
+                replyOffset: Self.replyOffset(behind: fits ? used : 0),
                 origin: UInt16(truncatingIfNeeded: origin), database: session.state.pointee.database, kind: .whole,
                 isRESP3: session.isRESP3, isSilent: session.dropsReplies))
         guard fits else {
@@ -186,7 +201,7 @@ struct RemoteRequestPool {
     }
 
     func free(_ request: UnsafeMutablePointer<RemoteRequest>) {
-        var chunk = request.pointee.overflow
+        var chunk = request.pointee.isUnderWay ? request.replyHead.pointee.overflow : nil
         while let current = chunk {
             chunk = current.pointee.next
             UnsafeMutableRawPointer(current).deallocate()
@@ -206,6 +221,7 @@ final class RequestSink: ReplySink {
     func begin(_ request: UnsafeMutablePointer<RemoteRequest>) -> OutputSpan {
         self.request = request
         chunk = nil
+        request.replyHead.pointee.overflow = nil
         return OutputSpan(cursor: request.reply, limit: request.reply + request.replyCapacity)
     }
 
@@ -214,7 +230,7 @@ final class RequestSink: ReplySink {
         if let chunk {
             chunk.pointee.count = cursor - chunk.bytes
         } else {
-            request.pointee.replyCount = UInt16(truncatingIfNeeded: cursor - request.reply)
+            request.replyHead.pointee.count = cursor - request.reply
         }
     }
 
@@ -222,7 +238,7 @@ final class RequestSink: ReplySink {
         finish(at: cursor)
         let size = min(1 << 20, max(16 << 10, (chunk?.pointee.capacity ?? 0) * 2))
         let fresh = ReplyChunk.allocate(capacity: size)
-        if let chunk { chunk.pointee.next = fresh } else { request.pointee.overflow = fresh }
+        if let chunk { chunk.pointee.next = fresh } else { request.replyHead.pointee.overflow = fresh }
         chunk = fresh
         return OutputSpan(cursor: fresh.bytes, limit: fresh.bytes + size)
     }
