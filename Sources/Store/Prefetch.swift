@@ -33,8 +33,9 @@ extension Database {
         let tag = Table.tag(hash)
         let home = table.home(hash)
         let bucket = table.buckets[home]
-        if (bucket &>> 44) & 0xFFF == tag { return prefetch(Table.entry(bucket)) }
-        if bucket != 0 { prefetchFurther(tag, table, home) }
+        // An empty one has the tag 0.
+        guard bucket != 0 else { return }
+        if (bucket &>> 44) & 0xFFF == tag { prefetch(Table.entry(bucket)) } else { prefetchFurther(tag, table, home) }
     }
 
     /// Few keys are further from home, and those would need another bucket's line.
