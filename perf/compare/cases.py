@@ -6,6 +6,8 @@ CONNECTIONS = 50
 SIZE = 64
 KEYS = 100_000
 BULK = 1 << 20
+# Ethernet's, and what of a value it carries beside the headers.
+FULL_FRAME, FULL_TEXT = 1514, 1448
 # More clients than this take turns: so many requests at once as 10,000 clients have would not find room in a receive ring
 # (4,096 frames), and what is lost there would be measured instead of the server.
 IN_FLIGHT = 2000
@@ -16,11 +18,12 @@ RISING = (0.1, 0.25, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.2)
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """How wire and client are while a server runs. `client`: None is the one chosen for the whole comparison; `offloads`
-    and `steering`: as `Lab.start` has them."""
+    and `steering`: as `Lab.start` has them. `frame`: bytes of the bare echo's answer, if it is not the usual reply's."""
 
     client: str | None = None
     offloads: str = "default"
     steering: bool = True
+    frame: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +62,13 @@ def cases(contender, quick):
     """The cases of a contender, in the order in which they run."""
     chief = contender in ("redis", "peer", "xdp")
     if contender == "echo":
-        return [
-            Case("echo", "echo", connections=count, seconds=0.5 if quick else 1.5)
+        seconds = 0.5 if quick else 1.5
+        found = [
+            Case("echo", "echo", connections=count, seconds=seconds)
             for count in ((64, 256) if quick else (1, 64, 256))
         ]
+        # What carries large values.
+        return found + [Case("echo-full", "echo", 64, size=BULK, seconds=seconds, setting=Setting(frame=FULL_FRAME))]
     if quick:
         found = closed(0.7, ["get"], [1, 16]) + closed(0.7, ["set"], [1])
         found += [Case("connections", "get", connections=count, seconds=0.7) for count in (1, 64, 256, 1000)]

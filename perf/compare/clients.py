@@ -57,8 +57,9 @@ def start_apus_bench(bench, link, case, rate=None, requests=None, words=()):
     ]
     if link != "kernel":
         command += ["--link", link, "--interface", "client0", "--address", lab.CLIENT_STACK_ADDRESS + "/24"]
-    if case.group == "echo":
-        command += ["--udp-echo", "--request-frame", servers.REQUEST_FRAME, "--reply-frame", servers.REPLY_FRAME]
+    if case.test == "echo":
+        answer = case.setting.frame or servers.REPLY_FRAME
+        command += ["--udp-echo", "--request-frame", servers.REQUEST_FRAME, "--reply-frame", answer]
     else:
         command += ["-t", case.test, "-P", case.pipeline, "-d", case.size, "-r", case.keys]
     command += ["-n", requests] if requests else ["--duration", case.seconds, "--warmup", cases.WARM_UP]

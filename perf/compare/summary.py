@@ -69,6 +69,12 @@ class Summary:
         ]
         return Figure(statistics.median(values), min(values), max(values)) if values else None
 
+    def stalls(self):
+        """The share of time in which the machine took a core away for a millisecond or longer: the median over rounds and
+        cores; None where it was not measured."""
+        shares = [core["lost_in_long"] for cores in self.document.get("stalls", []) for core in cores]
+        return statistics.median(shares) if shares else None
+
     def counted(self, server):
         """{"system calls" | "context switches": a request} at 50 busy connections."""
         for case in self.names("counts"):
