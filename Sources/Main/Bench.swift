@@ -2,6 +2,7 @@ import App
 import ArgumentParser
 import Glibc
 import Net
+import Runtime
 
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -110,7 +111,8 @@ struct BenchCommand: ParsableCommand {
         }
         let status: Int32
         do {
-            prepareSignals()
+            // The loop asks for them itself, and tells what was measured until then.
+            StopSignals().block()
             status = try Bench.run(settings)
         } catch {
             throw Failure(text: "\(error)")
@@ -139,16 +141,6 @@ struct BenchCommand: ParsableCommand {
         (settings.isLooping, settings.isQuiet, settings.isCSV) = (loop, quiet, csv)
         (settings.showsErrors, settings.showsProgress, settings.jsonFile) = (errors, progress, json)
         return settings
-    }
-
-    /// The loop asks for SIGINT and SIGTERM itself, and tells what was measured until then.
-    private func prepareSignals() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGTERM)
-        sigaddset(&signals, SIGINT)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-        signal(SIGPIPE, SIG_IGN)
     }
 }
 

@@ -65,11 +65,8 @@ struct Bridge: ParsableCommand {
     }
 
     func run() throws {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for number in [SIGTERM, SIGINT, SIGUSR1] { sigaddset(&signals, number) }
-        // Before the thread starts, because it inherits the mask.
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let signals = StopSignals(others: [SIGUSR1])
+        signals.block()
         let flags = BridgeFlags()
         let bridge: LossyBridge
         do {
@@ -83,12 +80,7 @@ struct Bridge: ParsableCommand {
         let thread = PinnedThread(name: "apus-bridge", core: nil) { seat.carry() }
         thread.start()
         standardOutput("{\"bridge\":[\"\(first)\",\"\(second)\"]}\n")
-        while true {
-            var number: Int32 = 0
-            sigwait(&signals, &number)
-            if number != SIGUSR1 { break }
-            flags.wantsReport = true
-        }
+        while signals.wait() == SIGUSR1 { flags.wantsReport = true }
         flags.isStopped = true
         thread.join()
         standardOutput(bridge.report + "\n")

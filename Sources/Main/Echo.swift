@@ -2,6 +2,7 @@ import App
 import ArgumentParser
 import Glibc
 import Net
+import Runtime
 
 struct Echo: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,11 +29,7 @@ struct Echo: ParsableCommand {
     var replyFrame: Int?
 
     func run() throws {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for number in [SIGTERM, SIGINT] { sigaddset(&signals, number) }
-        // Before the thread starts, because it inherits the mask.
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        StopSignals().block()
         var wanted = LinkConfiguration(
             kind: link == .xdp ? .xdp : .packet, interface: interface, address: address.address,
             prefixLength: address.prefixLength)

@@ -1,6 +1,7 @@
 import App
 import ArgumentParser
 import Glibc
+import Runtime
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,7 +31,7 @@ struct Serve: ParsableCommand {
             guard chdir(config.directory) == 0 else {
                 throw Failure(text: "cannot change to the directory '\(config.directory)' (dir)")
             }
-            prepareSignals()
+            StopSignals().block()
             status = try Server.run(config, configFile: config.file)
         } catch let failure as Failure {
             throw failure
@@ -38,16 +39,5 @@ struct Serve: ParsableCommand {
             throw Failure(text: "\(error)")
         }
         throw ExitCode(status)
-    }
-
-    /// Before any thread starts, because threads inherit the mask: the main thread waits for SIGTERM and SIGINT, no
-    /// other sees them. A peer that is gone is an error of the write, not a signal.
-    private func prepareSignals() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGTERM)
-        sigaddset(&signals, SIGINT)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-        signal(SIGPIPE, SIG_IGN)
     }
 }

@@ -52,7 +52,8 @@ import Testing
             let count = [1, 2, 7, 8, 9, 16, 17, 40, 60][Int(entropy.next() % 9)]
             for _ in 0..<count {
                 // Most of it once fills up.
-                let words = filled < 9_000 ? ["SET", "key:\(filled)", "v\(filled)"] : Self.words(&entropy, keys: 12_000)
+                let words =
+                    filled < 9_000 ? ["SET", "key:\(filled)", "v\(filled)"] : Self.words(&entropy, keys: 12_000)
                 if filled < 9_000 { filled += 1 }
                 request += encoded(words.map { Array($0.utf8) })
                 expected += model.run(words)

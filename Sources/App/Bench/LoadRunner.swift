@@ -28,6 +28,7 @@ final class LoadRunner<Loop: LoadLoop> {
     /// For a sentence.
     private let server: String
     private(set) var isStopped = false
+    private let signals = StopSignals()
     /// Signals are looked at, and progress is shown, at this time.
     private var nextLook: Nanoseconds = 0
 
@@ -86,12 +87,7 @@ final class LoadRunner<Loop: LoadLoop> {
     /// Ten times a second.
     private func look(_ name: String?) {
         nextLook = loop.now + .milliseconds(100)
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGINT)
-        sigaddset(&signals, SIGTERM)
-        var none = timespec()
-        if sigtimedwait(&signals, nil, &none) > 0 { isStopped = true }
+        if signals.hasCome() { isStopped = true }
         guard let name else { return progress.connecting(loop.openings.open, of: loop.openings.wanted, now: loop.now) }
         progress.show(name, loop.recorder, now: loop.now)
     }

@@ -45,19 +45,10 @@ public struct EchoServer {
             echo: FrameEcho(hardwareAddress: link.hardwareAddress, address: self.link.address, replyLength: replyFrame))
         let thread = PinnedThread(name: "apus-echo", core: core ?? PinnedThread.usableCores.last) { seat.serve() }
         thread.start()
-        waitForSignal()
+        StopSignals().wait()
         seat.stop()
         thread.join()
         return seat.takeReport()
-    }
-
-    private func waitForSignal() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGTERM)
-        sigaddset(&signals, SIGINT)
-        var signal: Int32 = 0
-        sigwait(&signals, &signal)
     }
 }
 

@@ -155,13 +155,7 @@ public final class Server {
     private func pinningIndex(_ shard: Int) -> Int { cores.count - 1 - shard % cores.count }
 
     private func waitForSignal() {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGTERM)
-        sigaddset(&signals, SIGINT)
-        var signal: Int32 = 0
-        sigwait(&signals, &signal)
-        let name = signal == SIGINT ? "SIGINT" : "SIGTERM"
+        let name = StopSignals().wait() == SIGINT ? "SIGINT" : "SIGTERM"
         log.warning("Received \(name) scheduling shutdown...")
     }
 }

@@ -54,7 +54,8 @@ extension SessionPump {
     /// Runs `first` and the known commands behind it as `runKnown` does.
     @inline(never)
     func runAhead<P: Probe>(
-        _ first: KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session, _ probe: P
+        _ first: KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session,
+        _ probe: P
     ) -> UnsafeRawPointer {
         let commands = ahead.commands
         let arguments = scratch.arguments

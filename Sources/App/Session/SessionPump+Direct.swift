@@ -43,7 +43,9 @@ extension SessionPump {
         let limit = text.base + text.count
         guard isPlain(session), let command = KnownCommand(text.base, limit, heads, scratch.arguments)
         else { return false }
-        if let owner = otherOwner(of: scratch.arguments[1]) { return sendAway(request, command, to: owner, session, stack, probe) }
+        if let owner = otherOwner(of: scratch.arguments[1]) {
+            return sendAway(request, command, to: owner, session, stack, probe)
+        }
         guard let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) })
         else { return false }
         session.state.pointee.lastInteraction = shard.monotonic
@@ -152,7 +154,8 @@ extension SessionPump {
     /// One command on a key of this shard.
     @_transparent
     func runOwn<P: Probe>(
-        _ command: KnownCommand, _ arguments: UnsafeMutablePointer<ByteView>, _ context: inout CommandContext, _ probe: P
+        _ command: KnownCommand, _ arguments: UnsafeMutablePointer<ByteView>, _ context: inout CommandContext,
+        _ probe: P
     ) {
         context.arguments = Arguments(base: arguments, count: command.count)
         shard.statistics.commandsProcessed &+= 1

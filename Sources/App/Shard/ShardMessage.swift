@@ -41,9 +41,16 @@ struct ShardMessage: BitwiseCopyable {
     /// Asks for the memory before it is looked at: header, short arguments and short reply of a request, or a frame's
     /// headers.
     @inline(__always) func prefetch() {
-        apus_prefetch(block)
-        apus_prefetch(block + 64)
-        apus_prefetch(block + 128)
-        apus_prefetch(block + 192)
+        if kind == .request {
+            apus_prefetch(block)
+            apus_prefetch(block + 64)
+            apus_prefetch_for_writing(block + 128)
+            apus_prefetch_for_writing(block + 192)
+        } else {
+            apus_prefetch(block + 128)
+            apus_prefetch(block + 192)
+            // What a reply's origin has itself; of a frame the headers.
+            apus_prefetch(block)
+        }
     }
 }

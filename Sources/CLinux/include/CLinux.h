@@ -61,6 +61,16 @@ static inline void apus_cpu_relax(void) {
 
 static inline void apus_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
+/// The same for memory that is about to be written: other cores lose their copies. As an instruction, because the builtin
+/// makes one of it only for processors that are known to have it; the others of this architecture do nothing.
+static inline void apus_prefetch_for_writing(void *p) {
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" ::"m"(*(char *)p));
+#else
+    __builtin_prefetch(p, 1, 3);
+#endif
+}
+
 // MARK: carry-less multiplication, for which Swift has no name
 
 #if defined(__x86_64__)

@@ -81,7 +81,9 @@ import Testing
     @Test func theNextRequestComesBeforeTheReply() {
         let t = fixture()
         t.stack.keep(request(t, seq: 7, ack: 11, "second"))
-        if let third = t.request(t.segment([.ack, .psh], seq: 13, ack: 11, Array("third".utf8))) { t.stack.queue(third) }
+        if let third = t.request(t.segment([.ack, .psh], seq: 13, ack: 11, Array("third".utf8))) {
+            t.stack.queue(third)
+        }
         #expect(t.stack.findViolation() == nil)
         #expect(t.events() == .readable && t.read() == Array("third".utf8))
         answer(t, "reply")
