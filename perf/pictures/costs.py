@@ -2,6 +2,7 @@
 
 from pictures import style
 
+PANELS_IN_ROW = 5
 PART_COLOR, GOALS = "#0072B2", {
     "GET, one connection": 1000,
     "GET, pipeline 16": 450,
@@ -16,7 +17,13 @@ def instructions(summary):
     if not found:
         return None
     parts = list(next(iter(found.values())))
-    picture, (panels,) = style.figure(0.95 + 0.3 * len(parts), len(found), sharex=True, sharey=True)
+    columns = min(len(found), PANELS_IN_ROW)
+    picture, grid = style.figure(
+        0.95 + 0.3 * len(parts), columns, rows=-(-len(found) // columns), sharex=True, sharey=True
+    )
+    panels = grid.flatten()
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
     for axes, (case, costs) in zip(panels, found.items()):
         style.bars(
             axes, [(part, PART_COLOR, costs[part], f"series:{case} {part}") for part in parts], form="{:,.0f}".format

@@ -48,8 +48,10 @@ plot.rcParams.update(
 )
 
 
-def figure(height, columns=1, **keywords):
-    return plot.subplots(1, columns, figsize=(WIDTH, height), layout="constrained", squeeze=False, **keywords)
+def figure(height, columns=1, rows=1, **keywords):
+    """`height`: inches of a row."""
+    size = (WIDTH, height * rows)
+    return plot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **keywords)
 
 
 def series(axes, server, x, y, label, **keywords):

@@ -120,12 +120,7 @@ extension Stack {
         let frame = b.pointee.openFrame
         let count = cursor - (pool.address(frame) + Self.payloadOffset)
         guard isAnswerSegment(b, count) else { return answerLater(request, cursor) }
-        let start = appendAnswer(b, frame, count)
-        emit(
-            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength,
-            room: true)
-        statistics.tcpBytesSent &+= UInt64(count)
-        startRetransmission(b)
+        emitAnswerAnew(b, frame, count)
         pool.release(request.descriptor.frame)
         // What a request found, and what was done with it, is what `answered` says; but for this.
         if !b.pointee.flags.contains(.inTouched), Int(b.pointee.cwnd) > 2 &* Int(b.pointee.mss) {
@@ -155,6 +150,16 @@ extension Stack {
         b.pointee.sndFrames = 1
         b.pointee.sndMax = start + count
         return start
+    }
+
+    /// `appendAnswer` and `emitAnswer` for a connection about which nothing is known from the last reply.
+    @inline(__always) func emitAnswerAnew(_ b: Block, _ frame: FrameID, _ count: Int) {
+        let start = appendAnswer(b, frame, count)
+        emit(
+            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength,
+            room: true)
+        statistics.tcpBytesSent &+= UInt64(count)
+        startRetransmission(b)
     }
 
     @inline(never) private func answerLater(_ request: PredictedRequest, _ cursor: UnsafeMutableRawPointer) {

@@ -51,12 +51,7 @@ extension Stack {
     }
 
     @inline(never) private func answerKeptAnew(_ b: Block, _ frame: FrameID, _ count: Int) {
-        let start = appendAnswer(b, frame, count)
-        emit(
-            b, frame, count: count, sequence: start, flags: [.ack, .psh], options: TCPOptions.timestampsLength,
-            room: true)
-        statistics.tcpBytesSent &+= UInt64(count)
-        startRetransmission(b)
+        emitAnswerAnew(b, frame, count)
         if isQuiet(b) { b.pointee.flags.insert(.answered) }
     }
 

@@ -6,7 +6,7 @@ import Testing
 /// Requests that are served on the spot (Answer.swift), byte by byte.
 @Suite struct AnswerTests {
     /// A connection with timestamps, whose peer is about to acknowledge what was sent last: 6 is the next `ack`.
-    private func fixture() -> Conversation {
+    static func fixture() -> Conversation {
         let t = Conversation { $0.timestamps = true }
         t.timestamp = 1_000
         t.establish()
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func leavesAtOnceWithTheAck() {
-        let t = fixture()
+        let t = Self.fixture()
         var (seq, ack) = (1, 6)
         for number in 0..<5 {
             t.timestamp! += 1
@@ -56,13 +56,13 @@ import Testing
 
     /// More of the peer's text is on the way.
     @Test func onlyWithPush() {
-        let t = fixture()
+        let t = Self.fixture()
         #expect(t.request(t.segment(.ack, seq: 1, ack: 6, Array("req".utf8))) == nil)
         #expect(t.events() == .readable && t.read() == Array("req".utf8))
     }
 
     @Test func waitsForTheWindow() {
-        let t = fixture()
+        let t = Self.fixture()
         let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 6, Array("req".utf8), window: 4))!
         serve(t, request, "req", "too long")
         #expect(t.stack.transmitQueue.isEmpty)
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func theRestIsReadLater() {
-        let t = fixture()
+        let t = Self.fixture()
         let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 6, Array("request and more".utf8)))!
         let cursor = write(t, request, "reply")
         t.stack.queue(request, consumed: 7)
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func queuedAsAWhole() {
-        let t = fixture()
+        let t = Self.fixture()
         let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 6, Array("request".utf8)))!
         t.stack.queue(request)
         #expect(t.stack.findViolation() == nil)
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func nothingToSay() {
-        let t = fixture()
+        let t = Self.fixture()
         let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 6, Array("request".utf8)))!
         serve(t, request, "request", "")
         #expect(t.stack.transmitQueue.isEmpty)
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func lostAndSentAgain() {
-        let t = fixture()
+        let t = Self.fixture()
         let request = t.request(t.segment([.ack, .psh], seq: 1, ack: 6, Array("request".utf8)))!
         serve(t, request, "request", "reply")
         t.turn()
@@ -114,7 +114,7 @@ import Testing
     /// The path that was narrow is tried for full segments again while a reply is in flight: what is known of the congestion
     /// window is about smaller ones.
     @Test func aWiderPathIsAnotherMatter() {
-        let t = fixture()
+        let t = Self.fixture()
         t.write(ramp(1_448))
         let large = t.next()!
         t.input(ICMPErrors.error(3, 4, about: large, mtu: 1_000))

@@ -7,11 +7,7 @@ import Testing
 @Suite struct LaterAnswerTests {
     /// A connection whose last request was answered on the spot: 7 and 11 are the next `seq` and `ack`.
     private func fixture() -> Conversation {
-        let t = Conversation { $0.timestamps = true }
-        t.timestamp = 1_000
-        t.establish()
-        t.write("hello")
-        t.expect(.ack, seq: 1, ack: 1, Array("hello".utf8))
+        let t = AnswerTests.fixture()
         let request = request(t, seq: 1, ack: 6, "first!")
         t.stack.answer(request, write(t.stack.replySpan(of: request)!, "reply"))
         t.turn()
