@@ -141,29 +141,29 @@ import Testing
     @Test func notOnTheSpot() {
         let text = Array("request".utf8)
         // A reply is in flight.
-        var t = fixture()
+        var t = Self.fixture()
         t.write("something")
         #expect(t.request(t.segment([.ack, .psh], seq: 1, ack: 6, text)) == nil)
         #expect(t.events() == .readable && t.read() == text)
         // Text is unread.
-        t = fixture()
+        t = Self.fixture()
         t.input(t.segment([.ack, .psh], seq: 1, ack: 6, text))
         #expect(t.request(t.segment([.ack, .psh], seq: 8, ack: 6, text)) == nil)
         #expect(t.read() == text + text)
         // A gap before it.
-        t = fixture()
+        t = Self.fixture()
         #expect(t.request(t.segment([.ack, .psh], seq: 8, ack: 6, text)) == nil)
         #expect(t.read().isEmpty)
         // FIN with it; a wrong checksum; the user has ended its direction.
-        t = fixture()
+        t = Self.fixture()
         #expect(t.request(t.segment([.ack, .psh, .fin], seq: 1, ack: 6, text)) == nil)
         #expect(t.read() == text)
-        t = fixture()
+        t = Self.fixture()
         var frame = t.segment([.ack, .psh], seq: 1, ack: 6, text)
         frame[frame.count - 1] ^= 1
         #expect(t.request(frame) == nil)
         #expect(t.read().isEmpty)
-        t = fixture()
+        t = Self.fixture()
         t.stack.shutdown(t.connection)
         #expect(t.request(t.segment([.ack, .psh], seq: 1, ack: 6, text)) == nil)
         #expect(t.read() == text)
