@@ -84,8 +84,8 @@ extension SessionPump {
         probe.mark(.crossShard)
     }
 
-    /// Sends a request whose key another shard owns, and those behind it as far as they are for the same one. Without memory
-    /// for replies: what a frame holds, the one who receives it has until then.
+    /// Sends a request whose key another shard owns, and those behind it as far as they are for the same one. No frame is taken
+    /// for the replies: `deliver` takes one when they come. False as for `serve`.
     @inline(never)
     private func sendAway<P: Probe>(
         _ request: PredictedRequest, _ first: KnownCommand, to owner: Int, _ session: Session,

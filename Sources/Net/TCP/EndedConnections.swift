@@ -19,10 +19,11 @@ struct EndedConnections {
         var key: UInt64 = 0
         /// RCV.NXT at the end.
         var rcvNxt = SequenceNumber(0)
+        /// From then on the entry says nothing.
         var until: Nanoseconds = .min
     }
 
-    /// By the key's lower bits; a later end takes the place of an earlier one. nil in a stack that is alone.
+    /// `capacity` places, chosen by `place`; a later end takes that of an earlier one. nil in a stack that is alone.
     private let entries: UnsafeMutablePointer<Entry>?
     private static let capacity = 256
 
@@ -49,7 +50,7 @@ struct EndedConnections {
         return entry.key == key && now < entry.until && entry.rcvNxt.raw &- segment.end.raw < Self.span
     }
 
-    /// The remote port is the key's second byte pair in network order; mixed, because clients count their ports up.
+    /// Mixed, because the keys of one client's connections differ in two bytes only.
     private static func place(_ key: UInt64) -> Int {
         Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) &>> 56)
     }
