@@ -50,7 +50,20 @@ class Bench(unittest.TestCase):
             self.assertAlmostEqual(result["rate"] * result["seconds"], 20_000, delta=1)
             self.assertGreater(result["bytes_received"], 0)
             self.assertGreater(result["client"]["cpu_seconds"], 0)
+        self.assertFalse(any("parts" in result for result in document["results"][:-1]))
+        self.parts_are_the_whole(document["results"][-1])
         return document
+
+    def parts_are_the_whole(self, result):
+        parts = result["parts"]
+        self.assertEqual([part["name"] for part in parts], ["SET", "GET"])
+        for name in ("requests", "errors", "wrong"):
+            self.assertEqual(sum(part[name] for part in parts), result[name])
+        self.assertAlmostEqual(sum(part["rate"] for part in parts), result["rate"], delta=1)
+        for part in parts:
+            self.assertEqual(list(part["latency_us"]), LATENCIES)
+            self.assertEqual(part["histogram"][-1][1], part["requests"])
+        self.assertEqual(max(part["latency_us"]["max"] for part in parts), result["latency_us"]["max"])
 
     def test_against_redis(self):
         server = self.started("redis")
@@ -61,6 +74,20 @@ class Bench(unittest.TestCase):
         self.assertEqual(document["results"][0]["wrong"], 0)
         document = self.bench(server, "-n", 1000, "-r", 10, "lpush", "list:__rand_int__", "__data__")
         self.assertEqual(document["results"][0]["errors"], 0)
+
+    def test_errors_of_a_mix_are_those_of_their_command(self):
+        """A server without memory refuses SET and answers GET."""
+        server = self.started("redis")
+        harness.sh("ip", "netns", "exec", server.namespace.name, "redis-cli", "config", "set", "maxmemory", "1")
+        document = self.bench(server, "-t", "mixed", "--ratio", "1:1", "-n", 5000, "-P", 7, "-e")
+        (result,) = document["results"]
+        self.parts_are_the_whole(result)
+        written, read = result["parts"]
+        self.assertEqual((written["errors"], read["errors"]), (written["requests"], 0))
+        with server.namespace.entered():
+            lines = harness.sh(harness.APUS, "bench", "-t", "mixed", "-n", 100, "--csv", "-e").stdout.splitlines()
+        self.assertEqual([line.split('"')[1] for line in lines if line.startswith('"')],
+                         ["test", "MIXED 1:10", "MIXED 1:10 SET", "MIXED 1:10 GET"])
 
     def test_against_apus_over_kernel_sockets(self):
         server = self.started("kernel")

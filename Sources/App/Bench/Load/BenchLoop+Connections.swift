@@ -99,9 +99,10 @@ extension BenchLoop {
         while true {
             let view = transport.received(connection)
             if view.count == 0 { break }
-            client.pointee.scanner.scan(view, shape: &shape, into: &result)
+            let count = client.pointee.scanner.scan(view, shape: &shape, into: &result)
             if let text = result.errorText { return fail("The server refuses: \(text.string)") }
-            transport.consume(connection, view.count)
+            if result.isBroken { return failUnreadable() }
+            transport.consume(connection, count)
         }
         client.pointee.answered &+= UInt32(result.replies)
         if client.pointee.underWay == 0 { becomeReady(client, connection) }
@@ -112,9 +113,10 @@ extension BenchLoop {
         while true {
             let view = transport.received(connection)
             if view.count == 0 { break }
-            client.pointee.scanner.scan(view, shape: &shape, into: &result)
-            collected += view.array
-            transport.consume(connection, view.count)
+            let count = client.pointee.scanner.scan(view, shape: &shape, into: &result)
+            collected += ByteView(view.base, count).array
+            if result.isBroken { return failUnreadable() }
+            transport.consume(connection, count)
         }
         collecting -= result.replies
         guard collecting <= 0 else { return }
@@ -152,7 +154,10 @@ extension BenchLoop {
         let place = stamps + (client - clients) * ring
         var answered = Int(client.pointee.answered)
         for _ in 0..<client.pointee.underWay {
-            if place[answered & (ring - 1)] >= state.countsFrom { state.lost += 1 }
+            if place[answered & (ring - 1)] >= state.countsFrom {
+                state.lost += 1
+                mix?.failed(client: client - clients, position: answered)
+            }
             verifier?.lost(client: client - clients, position: answered)
             answered += 1
         }

@@ -14,6 +14,9 @@ extension BenchLoop {
         precondition(isOpen && failure == nil)
         self.workload?.deallocate()
         self.workload = workload
+        mix = workload.parts.map {
+            BenchMix($0.names, second: $0.second, clients: settings.clients, ring: ring)
+        }
         recorder.reset()
         shape = ReplyShape()
         idle.removeAll()
@@ -97,7 +100,7 @@ extension BenchLoop {
         for _ in 0..<count {
             let kind = workload!.write(to: &writer)
             place[sent & (ring &- 1)] = now
-            if verifier != nil { remember(kind, client, sent) }
+            if remembers { remember(kind, client, sent) }
             sent &+= 1
         }
         writer.finish()
@@ -148,15 +151,19 @@ extension BenchLoop {
         return left < Self.sendsPerTurn
     }
 
+    /// What was asked matters when the reply comes.
+    @inline(__always) private var remembers: Bool { verifier != nil || mix != nil }
+
     @inline(never) private func remember(_ kind: RequestKind, _ client: Client, _ position: Int) {
-        verifier!.sent(kind, client: client - clients, position: position, key: workload!.source.lastKey)
+        mix?.sent(kind, client: client - clients, position: position)
+        verifier?.sent(kind, client: client - clients, position: position, key: workload!.source.lastKey)
     }
 
     private func sendOne(_ client: Client, _ connection: T.Connection, _ intended: Nanoseconds) {
         var writer = RequestWriter(reference, connection)
         let kind = workload!.write(to: &writer)
         writer.finish()
-        if verifier != nil { remember(kind, client, Int(client.pointee.sent)) }
+        if remembers { remember(kind, client, Int(client.pointee.sent)) }
         stamps[(client - clients) &* ring &+ Int(client.pointee.sent) & (ring &- 1)] = intended
         client.pointee.sent &+= 1
     }

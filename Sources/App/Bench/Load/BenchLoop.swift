@@ -49,6 +49,8 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
     var recorder = BenchRecorder()
     /// Where every reply is checked.
     let verifier: Verifier?
+    /// Of a test with two kinds of request.
+    var mix: BenchMix?
     /// Of the open loop; nil in a closed one.
     var schedule: ArrivalSchedule?
     /// Clients with room that wait for a request, the one that has waited longest first; each at most once. Of the open
@@ -127,18 +129,20 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
         while true {
             let view = reference._withUnsafeGuaranteedRef { $0.received(connection) }
             if view.count == 0 { break }
-            client.pointee.scanner.scan(view, shape: &shape, into: &result)
-            if let text = result.errorText { noteError(text, &result) }
-            if let verifier { verify(verifier, client, view) }
-            reference._withUnsafeGuaranteedRef { $0.consume(connection, view.count) }
+            let errors = result.errors
+            let count = client.pointee.scanner.scan(view, shape: &shape, into: &result)
+            if result.errors != errors { noteError(client, &result) }
+            if let verifier { verify(verifier, client, ByteView(view.base, count)) }
+            reference._withUnsafeGuaranteedRef { $0.consume(connection, count) }
+            if result.isBroken { return failUnreadable() }
         }
-        if result.isBroken { return fail("The server sent something that is no reply of Redis's protocol.") }
         if result.replies > 0 { complete(client, connection, result.replies, errors: result.errors) }
     }
 
     @inline(__always)
     private func complete(_ client: Client, _ connection: T.Connection, _ replies: Int, errors: Int) {
         guard replies <= client.pointee.underWay else { return failUnasked() }
+        if let mix { record(mix, client, replies) }
         let place = stamps + (client - clients) &* ring
         var answered = Int(client.pointee.answered)
         for _ in 0..<replies {
@@ -154,6 +158,17 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
         } else {
             if flightLimit > 0 { inFlight &-= replies }
             if client.pointee.underWay == 0, state.isSending { goOn(client, connection) }
+        }
+    }
+
+    /// What `complete` records for all, for each kind by itself.
+    @inline(never) private func record(_ mix: BenchMix, _ client: Client, _ replies: Int) {
+        let number = client - clients
+        var answered = Int(client.pointee.answered)
+        for _ in 0..<replies {
+            let stamp = stamps[number &* ring &+ answered & (ring &- 1)]
+            if stamp >= state.countsFrom { mix.answered(client: number, position: answered, latency: now &- stamp) }
+            answered &+= 1
         }
     }
 
@@ -174,16 +189,22 @@ final class BenchLoop<T: BenchTransport, C: Clock> {
             // An error reply is an error, and counted as such.
             if reply[0] == UInt8(ascii: "-") { return }
             state.wrong &+= 1
+            mix?.answeredWrongly(client: number, position: position)
             if state.wrongText == nil { state.wrongText = problem }
         }
     }
+
+    func failUnreadable() { fail("The server sent something that is no reply of Redis's protocol.") }
 
     private func failUnasked() {
         let text = state.errorText.map { ": \($0)" } ?? "."
         fail("The server sent a reply that nobody asked for\(text)")
     }
 
-    private func noteError(_ text: ByteView, _ result: inout ScanResult) {
+    /// The last reply of those that were found is an error.
+    @inline(never) private func noteError(_ client: Client, _ result: inout ScanResult) {
+        mix?.failed(client: client - clients, position: Int(client.pointee.answered) &+ result.replies &- 1)
+        guard let text = result.errorText else { return }
         result.errorText = nil
         if settings.showsErrors { state.shown(text.string) }
         if state.errorText == nil { state.errorText = text.string }

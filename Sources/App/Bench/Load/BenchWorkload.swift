@@ -10,6 +10,8 @@ struct BenchWorkload {
     private let share: Int
     private let whole: Int
     private(set) var source: LoadSource
+    /// Of `mixed`: the names of both, and the kind of the second.
+    let parts: (names: [String], second: RequestKind)?
 
     fileprivate init(
         _ name: String, _ first: RequestTemplate, _ second: RequestTemplate?, _ share: (Int, Int),
@@ -23,6 +25,7 @@ struct BenchWorkload {
         self.second = second.map(prepared)
         (self.share, whole) = share
         source = LoadSource(settings, seed: seed, verifier: verifier)
+        parts = second.map { ([first.name, $0.name], RequestKind($0)) }
     }
 
     func deallocate() {

@@ -33,8 +33,10 @@ struct ReplyScanner: BitwiseCopyable {
     /// Between two replies.
     var isIdle: Bool { elements == 0 }
 
-    /// Reads a whole piece. O(bytes of lines), bulk strings are jumped over.
-    mutating func scan(_ view: ByteView, shape: inout ReplyShape, into result: inout ScanResult) {
+    /// Reads a piece, whole or to the end of its first error reply, so that its caller can tell which reply that was.
+    /// Returns how many bytes were read. O(bytes of lines), bulk strings are jumped over.
+    mutating func scan(_ view: ByteView, shape: inout ReplyShape, into result: inout ScanResult) -> Int {
+        let errors = result.errors
         var position = 0
         while position < view.count {
             if elements == 0 {
@@ -54,8 +56,9 @@ struct ReplyScanner: BitwiseCopyable {
             } else {
                 position = element(view, position, &result)
             }
-            if result.isBroken { return }
+            if result.isBroken || result.errors != errors { return position }
         }
+        return position
     }
 
     /// The end of the first reply, for a scanner between replies; nil: it is not whole.

@@ -45,24 +45,14 @@ struct BenchJSON {
     }
 
     private func result(_ result: BenchResult) -> String {
-        let percentiles = [50, 90, 95, 99, 99.9, 99.99].map { percentile in
-            ("p" + Text.percentile(percentile), number(result.latency(percentile)))
-        }
-        let ends = [("min", number(result.minimum)), ("mean", number(result.mean))]
-        var passed: UInt64 = 0
-        let histogram = result.histogram.recordedValues().map { value in
-            passed += value.count
-            return "[\(number(Double(value.value) / 1e3)),\(passed)]"
-        }
-        return object([
+        var fields = [
             ("name", string(result.name)), ("requests", "\(result.requests)"), ("seconds", number(result.seconds)),
             ("rate", number(result.rate)), ("intended_rate", result.intendedRate.map(number) ?? "null"),
             ("errors", "\(result.errors)"), ("wrong", "\(result.wrong)"),
             ("interrupted", "\(result.isInterrupted)"),
             ("bytes_sent", "\(result.counters.bytesSent)"), ("bytes_received", "\(result.counters.bytesReceived)"),
             ("connections", "\(result.connections)"), ("reconnects", "\(result.reconnects)"),
-            ("latency_us", object(ends + percentiles + [("max", number(result.maximum))])),
-            ("histogram", "[" + histogram.joined(separator: ",") + "]"),
+            ("latency_us", latencies(result)), ("histogram", histogram(result)),
             (
                 "client",
                 object([
@@ -72,7 +62,35 @@ struct BenchJSON {
                     ("retransmissions", "\(result.counters.retransmissions)"),
                 ])
             ),
+        ]
+        if !result.parts.isEmpty { fields.append(("parts", "[" + result.parts.map(part).joined(separator: ",") + "]")) }
+        return object(fields)
+    }
+
+    /// One kind of request of a mix.
+    private func part(_ part: BenchResult) -> String {
+        object([
+            ("name", string(part.name)), ("requests", "\(part.requests)"), ("rate", number(part.rate)),
+            ("errors", "\(part.errors)"), ("wrong", "\(part.wrong)"),
+            ("latency_us", latencies(part)), ("histogram", histogram(part)),
         ])
+    }
+
+    private func latencies(_ result: BenchResult) -> String {
+        let percentiles = [50, 90, 95, 99, 99.9, 99.99].map { percentile in
+            ("p" + Text.percentile(percentile), number(result.latency(percentile)))
+        }
+        let ends = [("min", number(result.minimum)), ("mean", number(result.mean))]
+        return object(ends + percentiles + [("max", number(result.maximum))])
+    }
+
+    private func histogram(_ result: BenchResult) -> String {
+        var passed: UInt64 = 0
+        let steps = result.histogram.recordedValues().map { value in
+            passed += value.count
+            return "[\(number(Double(value.value) / 1e3)),\(passed)]"
+        }
+        return "[" + steps.joined(separator: ",") + "]"
     }
 
     private func object(_ fields: [(String, String)]) -> String {

@@ -30,7 +30,7 @@ struct BenchOutput {
     /// - Parameter errors: texts to show.
     mutating func add(_ result: BenchResult, errors: [String]) {
         results.append(result)
-        var text = table.line(result)
+        var text = table.lines(result)
         if settings.showsErrors { text += errors.map { "Error from server: \($0)\n" }.joined() }
         if !settings.isCSV { text += remarks(result) }
         write(text, to: descriptor)

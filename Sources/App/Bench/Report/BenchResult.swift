@@ -24,6 +24,8 @@ struct BenchResult {
     var histogram = Histogram<UInt64>(highestTrackableValue: 2)
     /// The test was ended early.
     var isInterrupted = false
+    /// Of `mixed`: each kind of request by itself; of what concerns the whole test they have the seconds only.
+    var parts: [BenchResult] = []
 
     var rate: Double { seconds > 0 ? Double(requests) / seconds : 0 }
 
@@ -34,6 +36,13 @@ struct BenchResult {
     var minimum: Double { requests == 0 ? 0 : Double(histogram.min) / 1e3 }
     var maximum: Double { requests == 0 ? 0 : Double(histogram.maxRecorded) / 1e3 }
     var mean = 0.0
+
+    /// What was recorded is this result's; nothing is pending.
+    mutating func add(_ recorder: BenchRecorder) {
+        requests = recorder.count
+        histogram = recorder.histogram
+        mean = recorder.mean * 1e3
+    }
 }
 
 extension BenchLoop {
@@ -42,7 +51,7 @@ extension BenchLoop {
         recorder.flush()
         var result = BenchResult()
         result.name = workload?.name ?? ""
-        result.requests = recorder.count
+        result.add(recorder)
         result.seconds = Double(max(0, state.lastReply - state.start)) / 1e9
         result.intendedRate = settings.rate
         result.errors = state.errors + state.lost
@@ -54,8 +63,7 @@ extension BenchLoop {
         result.reconnects = state.reconnects
         result.cpuSeconds = ProcessUsage.seconds - state.usageAtStart
         result.counters = transport.counters - state.countersAtStart
-        result.histogram = recorder.histogram
-        result.mean = recorder.mean * 1e3
+        result.parts = mix?.results(seconds: result.seconds) ?? []
         result.isInterrupted = !isFinished
         return result
     }

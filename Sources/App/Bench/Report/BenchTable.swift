@@ -39,7 +39,19 @@ struct BenchTable {
         return Text.left("", 14) + Self.columns.map { Text.right($0.title, 11) }.joined() + "\n"
     }
 
-    func line(_ result: BenchResult) -> String {
+    /// A line, and behind that of a mix one for each kind of request. Where lines stand alone (CSV and -q) these have the
+    /// test's name, too.
+    func lines(_ result: BenchResult) -> String {
+        let standsAlone = settings.isCSV || settings.isQuiet
+        return line(result)
+            + result.parts.map { part in
+                var part = part
+                part.name = (standsAlone ? result.name + " " : "  ") + part.name
+                return line(part)
+            }.joined()
+    }
+
+    private func line(_ result: BenchResult) -> String {
         if settings.isCSV {
             let figures = [
                 Text.fixed(result.rate, 2), Self.ms(result.mean), Self.ms(result.minimum), Self.ms(result.latency(50)),
