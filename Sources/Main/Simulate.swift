@@ -42,6 +42,8 @@ struct Simulate: ParsableCommand {
     var remote: Bool?
     @Option(help: "Bytes of the measurement's value.")
     var size = 64
+    @Option(help: "Keys that the measurement with one shard asks for in turn; 1: each client has one.")
+    var keys = 1
     @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
     var connections: Int?
     @Flag(help: "With --connections: nothing but the opens, for counting instructions.")
@@ -58,6 +60,7 @@ struct Simulate: ParsableCommand {
     func validate() throws {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
             pipeline >= 1, requests >= 1, rounds >= 1, (0...1 << 20).contains(size),
+            (1...1 << 20).contains(keys), keys == 1 || moved == nil && remote == nil,
             connections.map({ (1...10_000_000).contains($0) }) ?? true
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
@@ -80,7 +83,8 @@ struct Simulate: ParsableCommand {
             let layout: Measurement.Layout =
                 if let remote { .keys(remote: remote) } else if let moved { .queues(moved: moved) } else { .single }
             let turns = Measurement.run(
-                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, layout: layout, size: size)
+                command, clients: clients ?? 1, pipeline: pipeline, requests: requests, layout: layout, size: size,
+                keys: keys)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }

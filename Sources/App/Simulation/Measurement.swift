@@ -23,10 +23,15 @@ public struct Measurement {
 
     /// Runs `requests` requests over all clients, each with `pipeline` at a time, and returns how many turns of the
     /// server they took. With one client each turn is for one segment; with many, segments share turns.
-    /// `size`: bytes of the value.
+    /// - Parameters:
+    ///   - size: bytes of the value.
+    ///   - keyCount: of `single`: all requests go through so many keys in turn, which are there before. 1: each client
+    ///     has one key.
     public static func run(
-        _ command: Command, clients count: Int, pipeline: Int, requests: Int, layout: Layout = .single, size: Int = 64
+        _ command: Command, clients count: Int, pipeline: Int, requests: Int, layout: Layout = .single, size: Int = 64,
+        keys keyCount: Int = 1
     ) -> Int {
+        precondition(keyCount == 1 || layout == .single)
         let server = SimulatedServer(shards: layout == .single ? 1 : 2, seed: 1)
         let clients = (0..<count).map {
             SimulatedClient(
@@ -34,20 +39,31 @@ public struct Measurement {
         }
         defer { for client in clients { client.deallocate() } }
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: size)
-        let keys = connect(clients, server, layout)
+        var keys = connect(clients, server, layout)
         let ok = Array("+OK\r\n".utf8)
         let found = Array("$\(size)\r\n".utf8) + value + Array("\r\n".utf8)
         for (client, key) in zip(clients, keys) { client.send(encode([Array("SET".utf8), key, value]), expecting: ok) }
         settle(server, clients, layout)
         if layout == .queues(moved: true) { server.wire.moveFlows() }
-        let answer = Array(repeatElement(command == .get ? found : ok, count: pipeline).joined())
-        let batches = keys.map { key in
-            let words = command == .get ? [Array("GET".utf8), key] : [Array("SET".utf8), key, value]
-            return Array(repeatElement(encode(words), count: pipeline).joined())
+        if keyCount > 1 {
+            keys = numberedKeys(keyCount)
+            for key in keys {
+                clients[0].send(encode([Array("SET".utf8), key, value]), expecting: ok)
+                settle(server, clients, layout, isMeasured: false)
+            }
         }
+        let answer = Array(repeatElement(command == .get ? found : ok, count: pipeline).joined())
+        let texts = keys.map { encode(command == .get ? [Array("GET".utf8), $0] : [Array("SET".utf8), $0, value]) }
+        var next = 0
         var turns = 0
         for _ in 0..<(requests / pipeline / count) {
-            for (client, batch) in zip(clients, batches) { client.send(batch, expecting: answer) }
+            for (number, client) in clients.enumerated() {
+                for _ in 0..<pipeline {
+                    client.send(texts[keyCount > 1 ? next : number])
+                    next = (next + 1) % texts.count
+                }
+                client.send([], expecting: answer)
+            }
             turns += settle(server, clients, layout)
         }
         for client in clients { precondition(client.failure == nil, "a reply was wrong: \(client.failure ?? "")") }
@@ -83,6 +99,14 @@ public struct Measurement {
         return server.shards.firstIndex { $0.state.sessions.count > before[$0.state.id] }!
     }
 
+    /// As a load generator names them.
+    private static func numberedKeys(_ count: Int) -> [[UInt8]] {
+        (0..<count).map { number in
+            let digits = "\(number)"
+            return Array("key:\(String(repeating: "0", count: 12 - digits.count))\(digits)".utf8)
+        }
+    }
+
     private static func key(on shard: Int, _ server: SimulatedServer) -> [UInt8] {
         let slots = server.shards[0].state.slots
         for number in 10_042..<11_042 {
@@ -93,10 +117,11 @@ public struct Measurement {
         preconditionFailure("a shard owns no slot")
     }
 
-    /// Until the clients have their answers. Time moves a little each turn, as it does in the real server.
+    /// Until the clients have their answers. Time moves a little each turn, as it does in the real server. Only what is
+    /// asked of one shard can be left out of what is measured.
     @discardableResult
     private static func settle(
-        _ server: SimulatedServer, _ clients: [SimulatedClient], _ layout: Layout
+        _ server: SimulatedServer, _ clients: [SimulatedClient], _ layout: Layout, isMeasured: Bool = true
     ) -> Int {
         var turns = 0
         while true {
@@ -106,7 +131,7 @@ public struct Measurement {
             server.clock.advance(by: .microseconds(10))
             server.wire.advance(now: server.clock.monotonic)
             switch layout {
-            case .single: _ = server.measuredTurn()
+            case .single: _ = isMeasured ? server.measuredTurn() : server.turn()
             case .queues: _ = server.measuredTurnOfAll()
             case .keys:
                 turns += server.turnsOfThoseWithWork()
