@@ -102,6 +102,20 @@ import Testing
         #expect(t.pool.freeCount == t.pool.count)
     }
 
+    /// Among so many ports are some whose place in the table is that of the one that has ended.
+    @Test func otherConnectionsOfTheSameClientHaveNotEnded() {
+        let t = among()
+        t.establish()
+        t.send([.rst, .ack], seq: 1, ack: 1)
+        _ = strays(t)
+        for port in 40_001...UInt16(42_048) {
+            t.remotePort = port
+            t.send(.ack, seq: 1, ack: 1)
+            #expect(strays(t) == 1, "port \(port)")
+        }
+        #expect(t.stack.statistics.tcpLate == 0)
+    }
+
     @Test func whatAResetHasOvertakenIsDropped() {
         let t = among()
         t.establish()
