@@ -14,29 +14,36 @@ struct Apus: ParsableCommand {
         ],
         defaultSubcommand: Serve.self)
 
-    /// ArgumentParser's `main` would say usage after every error; ours are sentences of their own.
+    /// ArgumentParser's `main` would say usage after every error; those that our code throws are sentences of their own.
     static func main() {
         do {
             var command = try parseAsRoot()
             try command.run()
-        } catch let error as ExitCode {
-            exit(withError: error)
-        } catch let failure as Failure {
-            // Redis's fatal errors of a file are several lines that speak for themselves.
-            standardError((failure.text.hasPrefix("***") ? "\n" : "apus: ") + failure.text + "\n")
-            exit(withError: ExitCode(1))
+        } catch let status as ExitCode {
+            exit(withError: status)
         } catch {
-            exit(withError: error)
+            // The parser's own (help, a wrong option) have other statuses.
+            guard exitCode(for: error) == .failure else { exit(withError: error) }
+            let text = "\(error)"
+            // Redis's fatal errors of a file are several lines that speak for themselves.
+            standardError((text.hasPrefix("***") ? "\n" : "apus: ") + text + "\n")
+            exit(withError: ExitCode(1))
         }
     }
 }
 
 /// What goes wrong before or while the server runs: a sentence for the user.
-struct Failure: Error {
+struct Failure: Error, CustomStringConvertible {
     let text: String
+    var description: String { text }
 }
 
 func standardError(_ text: String) {
     var text = text
     text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+func standardOutput(_ text: String) {
+    var text = text
+    text.withUTF8 { _ = write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }

@@ -109,15 +109,9 @@ struct BenchCommand: ParsableCommand {
             if first == "--version" { throw CleanExit.message("apus \(Config.version)") }
             throw Failure(text: "There is no option '\(first)': see 'apus bench --help'.")
         }
-        let status: Int32
-        do {
-            // The loop asks for them itself, and tells what was measured until then.
-            StopSignals().block()
-            status = try Bench.run(settings)
-        } catch {
-            throw Failure(text: "\(error)")
-        }
-        throw ExitCode(status)
+        // The loop asks for them itself, and tells what was measured until then.
+        StopSignals().block()
+        throw ExitCode(try Bench.run(settings))
     }
 
     private var settings: BenchSettings {
@@ -142,50 +136,4 @@ struct BenchCommand: ParsableCommand {
         (settings.showsErrors, settings.showsProgress, settings.jsonFile) = (errors, progress, json)
         return settings
     }
-}
-
-// MARK: values on the command line
-
-/// "64", "10-1000"
-struct SizeRange: ExpressibleByArgument, Sendable {
-    let range: ClosedRange<Int>
-
-    init(_ range: ClosedRange<Int>) { self.range = range }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-        guard (1...2).contains(parts.count), let first = parts[0], let last = parts[parts.count - 1], first <= last
-        else { return nil }
-        range = first...last
-    }
-
-    var defaultValueDescription: String { "\(range.lowerBound)" }
-}
-
-/// "1:10"
-struct Ratio: ExpressibleByArgument, Sendable {
-    let sets: Int
-    let gets: Int
-
-    init(sets: Int, gets: Int) { (self.sets, self.gets) = (sets, gets) }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.count == 2, let sets = parts[0], let gets = parts[1] else { return nil }
-        (self.sets, self.gets) = (sets, gets)
-    }
-
-    var defaultValueDescription: String { "\(sets):\(gets)" }
-}
-
-extension KeyDistribution: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-    public var defaultValueDescription: String { description }
-}
-
-extension Arrivals: ExpressibleByArgument {}
-extension LinkKind: ExpressibleByArgument {}
-
-extension IPv4Address: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
 }

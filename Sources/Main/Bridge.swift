@@ -68,14 +68,9 @@ struct Bridge: ParsableCommand {
         let signals = StopSignals(others: [SIGUSR1])
         signals.block()
         let flags = BridgeFlags()
-        let bridge: LossyBridge
-        do {
-            bridge = try LossyBridge(
-                Interface(named: first), Interface(named: second), forward: impairment(isForward: true),
-                backward: impairment(isForward: false), seed: seed, trace: trace)
-        } catch {
-            throw Failure(text: "\(error)")
-        }
+        let bridge = try LossyBridge(
+            Interface(named: first), Interface(named: second), forward: impairment(isForward: true),
+            backward: impairment(isForward: false), seed: seed, trace: trace)
         let seat = BridgeSeat(bridge: bridge, flags: flags)
         let thread = PinnedThread(name: "apus-bridge", core: nil) { seat.carry() }
         thread.start()
@@ -86,11 +81,6 @@ struct Bridge: ParsableCommand {
         standardOutput(bridge.report + "\n")
         bridge.close()
     }
-}
-
-func standardOutput(_ text: String) {
-    var text = text
-    text.withUTF8 { _ = write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }
 
 /// What the main thread tells the bridge's thread.
@@ -124,54 +114,4 @@ private struct BridgeSeat: @unchecked Sendable {
             return flags.isStopped
         }
     }
-}
-
-// MARK: values on the command line
-
-/// One value for both directions, or two with a comma between them.
-struct Both<Value: ExpressibleByArgument & Sendable>: ExpressibleByArgument, Sendable {
-    let forward: Value
-    let backward: Value
-
-    init(_ value: Value) { (forward, backward) = (value, value) }
-
-    init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        guard (1...2).contains(parts.count), let first = Value(argument: String(parts[0])),
-            let last = Value(argument: String(parts[parts.count - 1]))
-        else { return nil }
-        (forward, backward) = (first, last)
-    }
-
-    var defaultValueDescription: String { forward.defaultValueDescription }
-}
-
-/// A number with one of the units, or without any when it is 0.
-private func number(_ text: String, units: [(String, Double)]) -> Double? {
-    if let zero = Double(text), zero == 0 { return 0 }
-    for (unit, factor) in units where text.hasSuffix(unit) {
-        guard let value = Double(text.dropLast(unit.count)), value >= 0, value * factor < 1e15 else { return nil }
-        return value * factor
-    }
-    return nil
-}
-
-struct Span: ExpressibleByArgument, Sendable {
-    let nanoseconds: Int64
-    init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
-    init?(argument: String) {
-        guard let value = number(argument, units: [("us", 1e3), ("ms", 1e6), ("s", 1e9)]) else { return nil }
-        nanoseconds = Int64(value)
-    }
-    var defaultValueDescription: String { "\(nanoseconds / 1_000_000)ms" }
-}
-
-struct BitRate: ExpressibleByArgument, Sendable {
-    let bits: Int64
-    init(bits: Int64) { self.bits = bits }
-    init?(argument: String) {
-        guard let value = number(argument, units: [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)]) else { return nil }
-        bits = Int64(value)
-    }
-    var defaultValueDescription: String { "\(bits)" }
 }

@@ -37,17 +37,7 @@ struct Echo: ParsableCommand {
         var server = EchoServer(link: wanted)
         server.core = core
         server.replyFrame = replyFrame
-        do {
-            let report = try server.run { standardOutput($0 + "\n") }
-            standardOutput(report + "\n")
-        } catch {
-            throw Failure(text: "\(error)")
-        }
+        let report = try server.run { standardOutput($0 + "\n") }
+        standardOutput(report + "\n")
     }
 }
-
-extension SubnetAddress: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
-extension Net.XDPMode: ExpressibleByArgument {}

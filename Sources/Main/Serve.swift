@@ -25,19 +25,11 @@ struct Serve: ParsableCommand {
             if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
             if first == "--version" || first == "-v" { throw CleanExit.message("apus \(Config.version)") }
         }
-        let status: Int32
-        do {
-            let config = try Config.load(arguments: arguments)
-            guard chdir(config.directory) == 0 else {
-                throw Failure(text: "cannot change to the directory '\(config.directory)' (dir)")
-            }
-            StopSignals().block()
-            status = try Server.run(config, configFile: config.file)
-        } catch let failure as Failure {
-            throw failure
-        } catch {
-            throw Failure(text: "\(error)")
+        let config = try Config.load(arguments: arguments)
+        guard chdir(config.directory) == 0 else {
+            throw Failure(text: "cannot change to the directory '\(config.directory)' (dir)")
         }
-        throw ExitCode(status)
+        StopSignals().block()
+        throw ExitCode(try Server.run(config, configFile: config.file))
     }
 }

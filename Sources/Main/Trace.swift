@@ -27,17 +27,13 @@ struct Trace: ParsableCommand {
     func run() throws {
         let colon = server.lastIndex(of: ":")!
         let host = server[..<colon].trimmingPrefix("[")
-        do {
-            let client = try TraceClient(
-                host: String(host.hasSuffix("]") ? host.dropLast() : host),
-                port: String(server[server.index(after: colon)...]))
-            if let password { try client.authenticate([password]) }
-            let (timeline, reply) = try client.trace(command.isEmpty ? ["PING"] : command, repeats: `repeat`)
-            guard !timeline.isEmpty else { throw Failure(text: "the server recorded nothing of this client") }
-            print(timeline.text, terminator: "")
-            print("reply: \(reply.count > 200 ? reply.prefix(200) + "..." : reply)")
-        } catch let failure as TraceClient.Failure {
-            throw Failure(text: "\(failure)")
-        }
+        let client = try TraceClient(
+            host: String(host.hasSuffix("]") ? host.dropLast() : host),
+            port: String(server[server.index(after: colon)...]))
+        if let password { try client.authenticate([password]) }
+        let (timeline, reply) = try client.trace(command.isEmpty ? ["PING"] : command, repeats: `repeat`)
+        guard !timeline.isEmpty else { throw Failure(text: "the server recorded nothing of this client") }
+        print(timeline.text, terminator: "")
+        print("reply: \(reply.count > 200 ? reply.prefix(200) + "..." : reply)")
     }
 }
