@@ -50,6 +50,14 @@ static inline void apus_store_release_u64(uint64_t *p, uint64_t v) { __atomic_st
 static inline uint64_t apus_fetch_add_u64(uint64_t *p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 static inline void apus_fence_seq_cst(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+/// What the compiler must not move; no instruction.
+static inline void apus_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+
+/// membarrier(2): afterwards every running thread of this process has passed a full fence. Registers the process for it;
+/// false where the kernel does not have it.
+static inline bool apus_register_membarrier(void) { return syscall(SYS_membarrier, 1 << 4, 0, 0) == 0; }
+static inline void apus_membarrier(void) { (void)syscall(SYS_membarrier, 1 << 3, 0, 0); }
+
 /// Tells the core that this is a spin loop.
 static inline void apus_cpu_relax(void) {
 #if defined(__x86_64__)

@@ -6,6 +6,10 @@ import Glibc
 /// The sleeper announces, then looks at its rings once more, then sleeps; the waker publishes to the ring, then reads
 /// the announcement. With a full fence between the two steps on both sides, at least one of them sees the other
 /// (Dekker), so no wake-up is lost and a busy shard costs its peers no system call.
+///
+/// The waker's fence would have to wait for every store before it, some of which go to lines that other cores have; and it is
+/// needed only when somebody goes to sleep. So the sleeper makes all threads of the process pass one (membarrier(2)), where
+/// the kernel can do that.
 @frozen
 public struct Waker: BitwiseCopyable, @unchecked Sendable {
     /// Readable when somebody called. The sleeper polls it and owns it.
@@ -14,6 +18,12 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let sleeping: UnsafeMutablePointer<UInt32>
     /// The sleeper's own, on another cache line.
     @usableFromInline let own: UnsafeMutablePointer<SleeperState>
+
+    /// The sleeper's fence is everybody's.
+    @usableFromInline let isAsymmetric: Bool
+
+    /// The process is registered for `apus_membarrier`.
+    private static let isRegistered = apus_register_membarrier()
 
     @usableFromInline struct SleeperState {
         /// Whether `announceSleep` was called since the last `awake`.
@@ -27,6 +37,7 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
         precondition(descriptor >= 0, "no descriptor left for an eventfd")
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
         sleeping = memory.initializeMemory(as: UInt32.self, repeating: 0, count: 32)
+        isAsymmetric = Self.isRegistered
         own = (memory + 128).initializeMemory(as: SleeperState.self, to: SleeperState())
     }
 
@@ -39,7 +50,7 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
     public func announceSleep() {
         own.pointee.announced = true
         apus_store_relaxed_u32(sleeping, 1)
-        apus_fence_seq_cst()
+        if isAsymmetric { apus_membarrier() } else { apus_fence_seq_cst() }
     }
 
     /// Sleeper: awake again. Empties the eventfd if it was written. Whether that took a system call.
@@ -59,7 +70,7 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
 
     /// Waker, after publishing. One system call only if the shard sleeps and nobody woke it yet; whether it was made.
     @inlinable @discardableResult public func wake() -> Bool {
-        apus_fence_seq_cst()
+        if isAsymmetric { apus_compiler_fence() } else { apus_fence_seq_cst() }
         return apus_load_relaxed_u32(sleeping) != 0 && write()
     }
 
