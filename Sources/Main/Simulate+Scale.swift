@@ -18,22 +18,33 @@ func printRings() throws {
     }
 }
 
+/// `apus sim --scale --only`: one load for two shards, to be looked at while it runs.
+func printShardRate(_ load: ShardScale.Case, seconds: Double) throws {
+    guard let rate = ShardScale.rate(load, seconds: seconds, cores: try twoCores()) else { throw unsound }
+    print("\(Int(rate / 1000)) thousand GETs a second")
+}
+
+private let unsound = Failure(text: "a reply had a wrong length, or a client could not connect")
+
 /// `apus sim --scale`: requests a second of one shard and of two, in interleaved rounds; medians and their ratios.
-func printShardScale(rounds: Int) throws {
+/// - Parameter base: clients and keys.
+func printShardScale(_ base: ShardScale.Case, rounds: Int) throws {
     let cores = try twoCores()
     print("pipeline  keys        one shard  two shards   ratio  (thousand GETs a second, medians of \(rounds) rounds)")
     for pipeline in [1, 16] {
-        let one = ShardScale.Case(shards: 1, randomKeys: false, pipeline: pipeline)
-        let own = ShardScale.Case(shards: 2, randomKeys: false, pipeline: pipeline)
-        let random = ShardScale.Case(shards: 2, randomKeys: true, pipeline: pipeline)
+        func load(shards: Int, randomKeys: Bool) -> ShardScale.Case {
+            var load = base
+            (load.shards, load.randomKeys, load.pipeline) = (shards, randomKeys, pipeline)
+            return load
+        }
+        let (one, own) = (load(shards: 1, randomKeys: false), load(shards: 2, randomKeys: false))
+        let random = load(shards: 2, randomKeys: true)
         var rates: [ShardScale.Case: [Double]] = [:]
         for round in 0..<rounds {
             for wanted in [one, own, random] {
                 // One shard has each of the cores in turn.
                 let chosen = wanted.shards == 2 ? cores : [cores[round % 2]]
-                guard let rate = ShardScale.rate(wanted, seconds: 0.4, cores: chosen) else {
-                    throw Failure(text: "a reply had a wrong length, or a client could not connect")
-                }
+                guard let rate = ShardScale.rate(wanted, seconds: 0.4, cores: chosen) else { throw unsound }
                 rates[wanted, default: []].append(rate)
             }
         }

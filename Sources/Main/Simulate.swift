@@ -42,8 +42,11 @@ struct Simulate: ParsableCommand {
     var remote: Bool?
     @Option(help: "Bytes of the measurement's value.")
     var size = 64
-    @Option(help: "Keys that the measurement with one shard asks for in turn; 1: each client has one.")
-    var keys = 1
+    @Option(
+        help: ArgumentHelp(
+            "Keys that the measurement with one shard asks for in turn (1: each client has one), or of all shards of --scale together (100000)."
+        ))
+    var keys: Int?
     @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
     var connections: Int?
     @Flag(help: "With --connections: nothing but the opens, for counting instructions.")
@@ -54,13 +57,17 @@ struct Simulate: ParsableCommand {
     var scale = false
     @Option(help: "Rounds of --scale.")
     var rounds = 5
+    @Option(help: "Of --scale only two shards, with keys of the own one (own) or of any (random), for --seconds.")
+    var only: String?
+    @Option(help: "Seconds of --scale with --only.")
+    var seconds = 5.0
     @Option(help: "Requests of the measurement.")
     var requests = 10000
 
     func validate() throws {
         guard shards >= 1, queues >= 0, queues <= shards, clients.map({ $0 >= 1 && $0 <= 200 }) ?? true, commands >= 0,
             pipeline >= 1, requests >= 1, rounds >= 1, (0...1 << 20).contains(size),
-            (1...1 << 20).contains(keys), keys == 1 || moved == nil && remote == nil,
+            (1...1 << 20).contains(keys ?? 1), scale || (keys ?? 1) == 1 || moved == nil && remote == nil,
             connections.map({ (1...10_000_000).contains($0) }) ?? true
         else { throw ValidationError("Counts must be positive, and queues no more than shards.") }
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
@@ -69,12 +76,15 @@ struct Simulate: ParsableCommand {
         if let measure, Measurement.Command(rawValue: measure) == nil {
             throw ValidationError("What can be measured: get, set.")
         }
+        guard only.map({ ["own", "random"].contains($0) }) ?? true, seconds > 0, !scale || (keys ?? 16) >= 16 else {
+            throw ValidationError("Only own or random, for more than 0 seconds, and at least 16 keys.")
+        }
         guard moved == nil || remote == nil else { throw ValidationError("Either --moved or --remote.") }
     }
 
     func run() throws {
         if rings { return try printRings() }
-        if scale { return try printShardScale(rounds: rounds) }
+        if scale { return try runScale() }
         if let connections {
             let report = ConnectionScale.run(connections: connections, opensOnly: opensOnly)
             return opensOnly ? print("\(connections) opens") : try printScale(report)
@@ -84,7 +94,7 @@ struct Simulate: ParsableCommand {
                 if let remote { .keys(remote: remote) } else if let moved { .queues(moved: moved) } else { .single }
             let turns = Measurement.run(
                 command, clients: clients ?? 1, pipeline: pipeline, requests: requests, layout: layout, size: size,
-                keys: keys)
+                keys: keys ?? 1)
             print("\(requests) requests of \(clients ?? 1) clients, \(pipeline) at a time, in \(turns) turns")
             return
         }
@@ -105,5 +115,12 @@ struct Simulate: ParsableCommand {
             print("seed \(seed &+ run): \(result.commands) commands in \(time) s of virtual time")
             if let failure = result.failure { throw Failure(text: "seed \(seed &+ run): \(failure)") }
         }
+    }
+
+    private func runScale() throws {
+        var load = ShardScale.Case(shards: shards, randomKeys: only == "random", pipeline: pipeline)
+        load.clients = clients ?? load.clients
+        load.keys = keys ?? load.keys
+        try only == nil ? printShardScale(load, rounds: rounds) : printShardRate(load, seconds: seconds)
     }
 }

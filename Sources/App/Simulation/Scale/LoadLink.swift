@@ -58,6 +58,8 @@ final class LoadLink: Link {
     private let requests: RequestTable
     private let pipeline: Int
     private var entropy: Entropy
+    /// The request that is asked next: chosen one ahead, so that it does not have to be waited for in memory.
+    private var upcoming = 0
     /// Headers as they are sent, but for ports, numbers and checksums.
     private let template: UnsafeMutableRawPointer
     /// Of what never changes in the TCP checksum.
@@ -133,7 +135,8 @@ final class LoadLink: Link {
         sum &+= put32(p, Self.tcp + 28, client.pointee.timestamp)
         var place = p + Self.headers
         for _ in 0..<pipeline {
-            sum &+= requests.copy(requests.random(&entropy), to: place)
+            sum &+= requests.copy(upcoming, to: place)
+            upcoming = requests.random(&entropy)
             place += RequestTable.length
         }
         _ = put16(p, Self.tcp + 16, ~fold(sum))
@@ -285,7 +288,12 @@ struct RequestTable: BitwiseCopyable, @unchecked Sendable {
 
     func deallocate() { memory.deallocate() }
 
-    @inline(__always) func random(_ entropy: inout Entropy) -> Int { entropy.next(below: count) }
+    /// One of them, whose memory is on its way afterwards.
+    @inline(__always) func random(_ entropy: inout Entropy) -> Int {
+        let index = entropy.next(below: count)
+        apus_prefetch(memory + index &* Self.stride)
+        return index
+    }
 
     /// Returns the request's sum.
     @inline(__always) func copy(_ index: Int, to place: UnsafeMutableRawPointer) -> UInt64 {

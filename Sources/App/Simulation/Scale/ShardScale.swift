@@ -13,6 +13,10 @@ public struct ShardScale {
         /// Keys of all shards rather than of the own one.
         public var randomKeys: Bool
         public var pipeline: Int
+        /// Clients of each shard.
+        public var clients = 50
+        /// Keys of all shards together, the same for every number of shards.
+        public var keys = 100_000
 
         public init(shards: Int, randomKeys: Bool, pipeline: Int) {
             self.shards = shards
@@ -20,10 +24,6 @@ public struct ShardScale {
             self.pipeline = pipeline
         }
     }
-
-    /// Each shard's.
-    public static let clients = 50
-    private static let keysPerShard = 4_096
 
     private let mesh: Mesh
     private let tables: [RequestTable]
@@ -45,27 +45,24 @@ public struct ShardScale {
 
     private init(_ wanted: Case) {
         mesh = Mesh(shardCount: wanted.shards)
-        let keys = Self.keys(SlotTable(shardCount: wanted.shards))
+        let keys = Self.keys(wanted.keys, SlotTable(shardCount: wanted.shards))
         tables = wanted.randomKeys ? [RequestTable(keys.flatMap { $0 })] : keys.map { RequestTable($0) }
         let published = RCUPublished(Config())
         let control = ServerControl(facts: ServerFacts())
         seats = (0..<wanted.shards).map { [mesh, tables] id in
             ScaleSeat(
-                id: id, mesh: mesh, published: published, control: control, pipeline: wanted.pipeline, keys: keys[id],
+                id: id, mesh: mesh, published: published, control: control, load: wanted, keys: keys[id],
                 requests: wanted.randomKeys ? tables[0] : tables[id])
         }
     }
 
-    /// By owner, `keysPerShard` each.
-    private static func keys(_ slots: SlotTable) -> [[[UInt8]]] {
+    /// `count` of them, by owner.
+    private static func keys(_ count: Int, _ slots: SlotTable) -> [[[UInt8]]] {
         var keys = [[[UInt8]]](repeating: [], count: slots.shardCount)
-        var number = 0
-        while keys.contains(where: { $0.count < keysPerShard }) {
+        for number in 0..<count {
             let digits = String(number)
             let key = Array(("key:" + String(repeating: "0", count: 12 - digits.count) + digits).utf8)
-            number += 1
-            let owner = key.withUnsafeBytes { slots.owner(of: ByteView($0.baseAddress!, $0.count)) }
-            if keys[owner].count < keysPerShard { keys[owner].append(key) }
+            keys[key.withUnsafeBytes { slots.owner(of: ByteView($0.baseAddress!, $0.count)) }].append(key)
         }
         return keys
     }
@@ -97,7 +94,7 @@ private final class ScaleSeat: @unchecked Sendable {
     let mesh: Mesh
     let published: RCUPublished<Config>
     let control: ServerControl
-    let pipeline: Int
+    let load: ShardScale.Case
     let keys: [[UInt8]]
     let requests: RequestTable
     /// Requests that were answered; written by the thread.
@@ -107,14 +104,14 @@ private final class ScaleSeat: @unchecked Sendable {
     var link: LoadLink?
 
     init(
-        id: Int, mesh: Mesh, published: RCUPublished<Config>, control: ServerControl, pipeline: Int, keys: [[UInt8]],
-        requests: RequestTable
+        id: Int, mesh: Mesh, published: RCUPublished<Config>, control: ServerControl, load: ShardScale.Case,
+        keys: [[UInt8]], requests: RequestTable
     ) {
         self.id = id
         self.mesh = mesh
         self.published = published
         self.control = control
-        self.pipeline = pipeline
+        self.load = load
         self.keys = keys
         self.requests = requests
         completed = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128).bindMemory(
@@ -137,13 +134,13 @@ private final class ScaleSeat: @unchecked Sendable {
     /// All clients were served, and no reply was wrong.
     var isSound: Bool {
         guard let link else { return false }
-        return link.wrong == 0 && link.established == ShardScale.clients
+        return link.wrong == 0 && link.established == load.clients
     }
 
     private func makeShard() -> Shard<LoadLink, SystemClock> {
         let clock = SystemClock()
         let link = LoadLink(
-            shard: id, clients: ShardScale.clients, pipeline: pipeline, requests: requests, completed: completed)
+            shard: id, clients: load.clients, pipeline: load.pipeline, requests: requests, completed: completed)
         self.link = link
         var network = Stack.Configuration(
             hardwareAddress: SimulatedServer.hardwareAddress, address: SimulatedServer.address)
