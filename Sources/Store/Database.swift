@@ -151,6 +151,7 @@ public struct Database: BitwiseCopyable {
     @inline(never)
     private func removeExpired(_ bucket: UnsafeMutablePointer<UInt64>) {
         state.pointee.shared.pointee.expiredKeys &+= 1
+        state.pointee.shared.pointee.recentWrites.note(Table.entry(bucket.pointee).key)
         removeEntry(bucket)
     }
 

@@ -35,6 +35,7 @@ public struct Keyspace: BitwiseCopyable, @unchecked Sendable {
         state.pointee.databases.deallocate()
         state.pointee.records.deallocate()
         state.pointee.keyHash.deallocate()
+        state.pointee.recentWrites.deallocate()
         state.deinitialize(count: 1)
         state.deallocate()
     }
@@ -50,6 +51,9 @@ public struct Keyspace: BitwiseCopyable, @unchecked Sendable {
     /// Bytes of tables, entries, values and expiry records, allocator overhead included. Not zero when all databases
     /// are empty: each keeps a table of the smallest size.
     public var usedMemory: Int { state.pointee.usedMemory }
+
+    /// Keys of all databases together.
+    public var recentWrites: RecentWrites { state.pointee.recentWrites }
 
     /// Keys that expired, found on access or by the wheel, since the start.
     public var expiredKeys: UInt64 { state.pointee.expiredKeys }
@@ -127,6 +131,7 @@ struct KeyspaceState: ~Copyable {
     /// Sum of the footprints of everything allocated for keys: it returns to the empty tables' when all is removed.
     var usedMemory = 0
     var expiredKeys: UInt64 = 0
+    let recentWrites = RecentWrites()
     /// Buckets moved by growing and shrinking, ever.
     var movedBuckets: UInt64 = 0
 

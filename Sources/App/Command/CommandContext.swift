@@ -12,7 +12,7 @@ struct CommandContext {
     unowned(unsafe) let shard: ShardState
     /// The client's session; nil exactly when this shard executes for a client of another one.
     let session: Session?
-    /// The client's id, also when its session is on another shard.
+    /// The client's id, also when its session is on another shard; 0 in a run of commands on keys, none of which asks.
     let clientID: UInt64
 
     /// Milliseconds since the Unix epoch, the same for the whole turn.

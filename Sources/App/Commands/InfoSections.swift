@@ -137,6 +137,7 @@ struct InfoText {
             ("expired_keys", "\(total.expiredKeys &- counters.expiredKeysBefore)"), ("evicted_keys", "0"),
             ("keyspace_hits", "\(counters.keyspaceHits)"), ("keyspace_misses", "\(counters.keyspaceMisses)"),
             ("protocol_errors", "\(counters.protocolErrors)"),
+            ("volleys", "\(counters.volleys)"), ("volleys_repeated", "\(counters.repeatedVolleys)"),
         ]
     }
 

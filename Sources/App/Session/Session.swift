@@ -67,6 +67,9 @@ struct SessionState: BitwiseCopyable {
     /// 2 or 3; changed by HELLO and RESET.
     var protocolVersion: UInt8
 
+    /// What it has received must not be read yet.
+    @inline(__always) var isWaiting: Bool { flags.contains(.waiting) && outstanding > 0 }
+
     static let noCommand: Int16 = -1
     static let manyShards = UInt16.max
 }
@@ -120,6 +123,10 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
 
     /// In the pump's list of sessions to look at every now and then.
     static let watched = SessionFlags(rawValue: 8192)
+    /// There are commands in the stream that wait for those under way; they are read when these are back.
+    static let waiting = SessionFlags(rawValue: 16384)
+    /// The next command is no volley's: one has failed.
+    static let inOrder = SessionFlags(rawValue: 32768)
 
     /// No further command is executed.
     static let ending: SessionFlags = [.closeAfterReply, .closeNow]
@@ -128,11 +135,11 @@ struct SessionFlags: OptionSet, BitwiseCopyable {
     /// Commands take the slow way.
     static let unusual: SessionFlags = [.replyOff, .skipNext, .skipping]
     /// Of these, a session that takes the short way has `authenticated` alone.
-    static let special = ending.union(unusual).union([.authenticated, .endOfStream])
+    static let special = ending.union(unusual).union([.authenticated, .endOfStream, .waiting])
 
     /// What RESET keeps.
     static let survivingReset: SessionFlags = [
         .closeAfterReply, .closeNow, .authenticated, .left, .queued, .shutDown, .endOfStream,
-        .refused, .watched,
+        .refused, .watched, .waiting, .inOrder,
     ]
 }

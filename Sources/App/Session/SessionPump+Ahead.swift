@@ -15,14 +15,14 @@ struct CommandsAhead: BitwiseCopyable {
     /// Of a longer burst only so many frames are looked at: beyond that the first lines asked for may be gone again.
     static let mostFrames = 64
 
-    /// The pipeline's commands, `most` places.
+    /// The pipeline's commands, `Window.most` places, of which `runAhead` uses `most`.
     let commands: UnsafeMutablePointer<KnownCommand>
     /// The burst's keys and their hashes, `mostFrames` places each.
     let keys: UnsafeMutablePointer<ByteView>
     let hashes: UnsafeMutablePointer<UInt64>
 
     init() {
-        commands = .allocate(capacity: Self.most)
+        commands = .allocate(capacity: Window.most)
         keys = .allocate(capacity: Self.mostFrames)
         hashes = .allocate(capacity: Self.mostFrames)
     }
@@ -65,17 +65,9 @@ extension SessionPump {
         while true {
             commands[0] = command
             var count = 1
-            // Read, and `owner`'s; it is behind the `count` of this shard.
-            var foreign: KnownCommand?
-            var owner: Int?
             while count < CommandsAhead.most, command.end != limit {
                 let place = arguments + count &* CommandsAhead.views
                 guard let next = KnownCommand(command.end, limit, heads, place) else { break }
-                owner = otherOwner(of: place[1])
-                guard owner == nil else {
-                    foreign = next
-                    break
-                }
                 commands[count] = next
                 command = next
                 count &+= 1
@@ -87,19 +79,10 @@ extension SessionPump {
             for index in 0..<count {
                 runOwn(commands[index], arguments + index &* CommandsAhead.views, &context, probe)
             }
-            var place = arguments + count &* CommandsAhead.views
-            if count == CommandsAhead.most, command.end != limit {
-                place = arguments
-                guard let next = KnownCommand(command.end, limit, heads, place) else { break }
-                owner = otherOwner(of: place[1])
-                command = next
-                if owner == nil { continue }
-                foreign = next
-            }
-            guard let foreign, let owner else { break }
-            // What follows may have to wait.
-            sendKnown(foreign, UnsafePointer(place), to: owner, &context, session, probe)
-            return foreign.end
+            guard count == CommandsAhead.most, command.end != limit,
+                let next = KnownCommand(command.end, limit, heads, arguments)
+            else { break }
+            command = next
         }
         session.state.pointee.lastCommand = command.entry.pointee.number
         return command.end

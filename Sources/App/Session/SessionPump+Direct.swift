@@ -43,8 +43,12 @@ extension SessionPump {
         let limit = text.base + text.count
         guard isPlain(session), let command = KnownCommand(text.base, limit, heads, scratch.arguments)
         else { return false }
-        if let owner = otherOwner(of: scratch.arguments[1]) {
-            return sendAway(request, command, to: owner, session, stack, probe)
+        if shard.shardCount > 1 {
+            guard command.end == limit else { return serveOverShards(request, command, session, stack, probe) }
+            let owner = shard.slots.owner(of: scratch.arguments[1])
+            if owner != shard.id { return sendAway(request, command, to: owner, session, stack, probe) }
+            // The rest is as with one shard.
+            if command.entry.pointee.flags.contains(.write) { shard.writes.note(scratch.arguments[1]) }
         }
         guard let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) })
         else { return false }
@@ -64,82 +68,83 @@ extension SessionPump {
         return true
     }
 
-    /// The shard that owns the key, if it is not this one.
+    /// A request that comes alone, for another shard.
     @inline(__always)
-    func otherOwner(of key: ByteView) -> Int? {
-        guard shard.shardCount > 1 else { return nil }
-        let owner = shard.slots.owner(of: key)
-        return owner == shard.id ? nil : owner
-    }
-
-    /// `send`, or the command is parked.
-    @inline(never)
-    func sendKnown<P: Probe>(
-        _ command: KnownCommand, _ arguments: UnsafePointer<ByteView>, to owner: Int, _ context: inout CommandContext,
-        _ session: Session, _ probe: P
-    ) {
-        context.arguments = Arguments(base: arguments, count: command.count)
-        session.state.pointee.lastCommand = command.entry.pointee.number
-        _ = send(command.entry, to: owner, &context, session)
-        probe.mark(.crossShard)
-    }
-
-    /// Sends a request whose key another shard owns, and those behind it as far as they are for the same one. No frame is taken
-    /// for the replies: `deliver` takes one when they come. False as for `serve`.
-    @inline(never)
     private func sendAway<P: Probe>(
-        _ request: PredictedRequest, _ first: KnownCommand, to owner: Int, _ session: Session,
+        _ request: PredictedRequest, _ command: KnownCommand, to owner: Int, _ session: Session,
         _ stack: Unmanaged<Stack>, _ probe: P
     ) -> Bool {
-        guard shard.outbound.hasCredit(for: owner) else { return false }
+        guard shard.outbound.hasCredit(for: owner),
+            CommandRecord.size(command, scratch.arguments) <= CommandRecord.room
+        else { return false }
+        ahead.commands[0] = command
+        probe.mark(.parse)
+        send(Window(step: .send, count: 1, owner: owner, end: command.end), session, probe)
+        session.state.pointee.lastInteraction = shard.monotonic
+        stack._withUnsafeGuaranteedRef { $0.keep(request) }
+        return true
+    }
+
+    /// `serve` for a pipeline where there are several shards. No frame is taken for replies of other shards: `deliver` takes one
+    /// when they come. False as for `serve`.
+    @inline(never)
+    private func serveOverShards<P: Probe>(
+        _ request: PredictedRequest, _ first: KnownCommand, _ session: Session, _ stack: Unmanaged<Stack>, _ probe: P
+    ) -> Bool {
         let text = request.text
         let limit = text.base + text.count
-        let state = session.state
-        var command = first
-        var sent: UInt16 = 0
-        while true {
-            probe.mark(.parse)
-            let away = shard.requests.make(
-                command: command.entry, arguments: Arguments(base: scratch.arguments, count: command.count),
-                origin: shard.id, session: session)
-            away.pointee.session = session
-            shard.outbound.send(away, to: owner)
+        let window = readWindow(first, limit, session)
+        probe.mark(.parse)
+        switch window.step {
+        case .own:
+            guard let span = stack._withUnsafeGuaranteedRef({ $0.replySpan(of: request) }) else { return false }
+            var context = shard.context(session, sink: sink, span: sink.begin(session, with: span))
+            runOwn(window, &context, session, probe)
+            stack._withUnsafeGuaranteedRef {
+                if window.end == limit {
+                    $0.answer(request, context.reply.finish())
+                } else {
+                    $0.queue(request, consumed: window.end - text.base)
+                    $0.commit(request.connection, context.reply.finish())
+                }
+            }
+            checkBacklog(session)
+        case .send:
+            send(window, session, probe)
+            stack._withUnsafeGuaranteedRef {
+                if window.end == limit { $0.keep(request) } else { $0.queue(request, consumed: window.end - text.base) }
+            }
+        case .volley:
+            sendVolley(window, text: window.end - text.base, session)
             probe.mark(.crossShard)
-            sent &+= 1
-            guard command.end != limit,
-                let next = KnownCommand(command.end, limit, heads, scratch.arguments),
-                shard.slots.owner(of: scratch.arguments[1]) == owner, shard.outbound.hasCredit(for: owner)
-            else { break }
-            command = next
+            stack._withUnsafeGuaranteedRef { $0.queue(request) }
+        case .sendLong, .wait:
+            return false
         }
-        state.pointee.lastInteraction = shard.monotonic
-        state.pointee.lastCommand = command.entry.pointee.number
-        state.pointee.outstanding &+= sent
-        state.pointee.outstandingShard = UInt16(truncatingIfNeeded: owner)
-        stack._withUnsafeGuaranteedRef {
-            if command.end == limit { $0.keep(request) } else { $0.queue(request, consumed: command.end - text.base) }
+        session.state.pointee.lastInteraction = shard.monotonic
+        session.state.pointee.flags.remove(.inOrder)
+        return true
+    }
+
+    /// Known commands from the place of `feed` on. False when the session waits.
+    @inline(__always)
+    func runKnown<Port: StreamPort, P: Probe>(
+        _ feed: inout RequestFeed, _ reply: inout PendingReply<Port>, _ session: Session, _ probe: P
+    ) -> Bool {
+        while let command = KnownCommand(feed.place, feed.limit, heads, scratch.arguments) {
+            if shard.shardCount > 1 {
+                guard runWindow(command, &feed, &reply, session, probe) else { return false }
+            } else {
+                probe.mark(.parse)
+                reply.begin(session)
+                feed.advance(to: runKnown(command, feed.limit, &reply.context, session, probe))
+            }
         }
         return true
     }
 
-    /// The rest of a chunk as far as it is known commands. False when the session reads no further: one of them is parked.
-    @inline(never)
-    func runKnown<P: Probe>(
-        _ feed: inout RequestFeed, _ context: inout CommandContext, _ session: Session, _ probe: P
-    ) -> Bool {
-        guard let command = KnownCommand(feed.place, feed.limit, heads, scratch.arguments) else { return true }
-        probe.mark(.parse)
-        if let owner = otherOwner(of: scratch.arguments[1]) {
-            sendKnown(command, UnsafePointer(scratch.arguments), to: owner, &context, session, probe)
-            feed.advance(to: command.end)
-        } else {
-            feed.advance(to: runKnown(command, feed.limit, &context, session, probe))
-        }
-        return session.state.pointee.parked == nil
-    }
-
-    /// Runs `command` and the known commands behind it, as many as there are. Returns the place up to which commands were run
-    /// or sent to their shard. The session is plain, its context is made, and the key of the first one is this shard's.
+    /// Runs `command`, and where there is one shard the known commands behind it, as many as there are. Returns the place up to
+    /// which commands were run. The session is plain, its context is made, and the key is this shard's.
     @_transparent
     func runKnown<P: Probe>(
         _ command: KnownCommand, _ limit: UnsafeRawPointer, _ context: inout CommandContext, _ session: Session,

@@ -18,6 +18,7 @@ extension SessionPump {
     func deliver(_ request: UnsafeMutablePointer<RemoteRequest>) {
         // A part has no session.
         guard let session = request.pointee.session else { return partIsBack(request) }
+        if request.pointee.volleyCount > 0 { return deliverVolley(request) }
         if !session.state.pointee.flags.contains(.left), !request.pointee.isSilent {
             let count = request.replyHead.pointee.count
             if delivery.session != session { beginDelivery(session) }
@@ -33,6 +34,7 @@ extension SessionPump {
     }
 
     /// Kernel sockets get their replies one by one: their span is empty.
+    @inline(__always)
     private func beginDelivery(_ session: Session) {
         endDelivery()
         let stream = session.state.pointee.stream
@@ -46,7 +48,7 @@ extension SessionPump {
         if let session = delivery.session { commitDelivery(session) }
     }
 
-    private func commitDelivery(_ session: Session) {
+    @inline(__always) private func commitDelivery(_ session: Session) {
         let connection = session.state.pointee.stream.connection
         let stack = streams.stackReference.unsafelyUnwrapped
         if session.state.pointee.outstanding == 0 {
@@ -97,12 +99,14 @@ extension SessionPump {
 
     /// One command less under way; a session that waited for the last goes on.
     @inline(__always)
-    private func settle(_ session: Session) {
+    func settle(_ session: Session) {
         let state = session.state
         state.pointee.outstanding &-= 1
         guard state.pointee.outstanding == 0 else { return }
-        // All that it had received was read, unless a command is parked; it has an end to come to, or it is gone.
-        if state.pointee.parked != nil || !state.pointee.flags.isDisjoint(with: [.finishing, .left]) { goOn(session) }
+        // All that it had received was read, unless it waits; it has an end to come to, or it is gone.
+        if state.pointee.parked != nil || !state.pointee.flags.isDisjoint(with: [.finishing, .left, .waiting]) {
+            goOn(session)
+        }
     }
 
     @inline(never)

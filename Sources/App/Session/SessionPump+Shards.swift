@@ -37,7 +37,7 @@ extension SessionPump {
     {
         guard session.state.pointee.outstanding == 0 else { return park(command, &context, session) }
         shard.statistics.commandsProcessed &+= 1
-        execute(command.pointee.id, &context)
+        shard.execute(command, &context)
         afterLocal(&context, session)
         return session.state.pointee.flags.isDisjoint(with: .ending)
     }

@@ -162,11 +162,10 @@ final class SessionPump {
         let state = session.state
         guard state.pointee.flags.isDisjoint(with: .ending) else { return discardInput(session) }
         state.pointee.lastInteraction = shard.monotonic
-        guard state.pointee.parked == nil else { return }
+        guard state.pointee.parked == nil, !state.pointee.isWaiting else { return }
+        state.pointee.flags.remove(.waiting)
         scratch.state.pointee.isRestricted = !session.isAuthenticated
-        // No output memory is asked for before there is a command: half a request must not hold a frame.
-        var context = shard.context(session, sink: sink, span: nullSink.begin())
-        var begun = false
+        var reply = PendingReply(port, sink, shard.context(session, sink: sink, span: nullSink.begin()))
         var open = true
         while open {
             let view = port.received()
@@ -175,29 +174,26 @@ final class SessionPump {
             probe.note(.session, session, value: view.count)
             var feed = RequestFeed(view)
             while open {
+                // Each step of a traced command is to be told: the short way tells none.
+                if !probe.traces, isUsual(session), state.pointee.reader.isBetweenRequests {
+                    open = runKnown(&feed, &reply, session, probe)
+                    guard open else { break }
+                }
                 let start = feed.place
                 guard let arguments = state.pointee.reader.next(&feed, scratch) else { break }
                 probe.mark(.parse)
                 probe.note(.parsed, session, value: arguments.count)
-                if !begun {
-                    let span = sink.begin(session, with: port.outputSpan())
-                    context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
-                    begun = true
-                }
-                context.arguments = arguments
-                open = run(&context, session)
+                reply.begin(session)
+                reply.context.arguments = arguments
+                open = run(&reply.context, session)
                 probe.mark(state.pointee.outstanding == 0 ? .execute : .crossShard)
                 probe.noteRun(session, arguments)
-                // Each step is to be told: the short way tells none.
-                guard open, !probe.traces, isUsual(session) else { continue }
-                heads.learn(start, context.arguments, shard.table)
-                guard isPlain(session) else { continue }
-                open = runKnown(&feed, &context, session, probe)
+                if open, !probe.traces, isUsual(session) { heads.learn(start, arguments, shard.table) }
             }
             port.consume(state.pointee.reader.finish(&feed, scratch))
             probe.mark(.parse)
             if feed.error != nil {
-                if begun { port.commit(context.reply.finish()) }
+                reply.commit()
                 shard.statistics.protocolErrors &+= 1
                 // Behind the replies of commands under way.
                 state.pointee.refusal = feed.error
@@ -205,8 +201,8 @@ final class SessionPump {
                 return discardInput(session)
             }
         }
-        if begun {
-            port.commit(context.reply.finish())
+        if reply.begun {
+            reply.commit()
             checkBacklog(session)
             if state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
         }
@@ -328,5 +324,35 @@ final class SessionPump {
         }
         resuming.removeAll(keepingCapacity: true)
         return true
+    }
+}
+
+/// The replies of a burst of commands: no output memory is asked for before there is a command, since half a request must not
+/// hold a frame.
+struct PendingReply<Port: StreamPort> {
+    var context: CommandContext
+    /// The context's reply is the stream's memory.
+    private(set) var begun = false
+    private let port: Port
+    private unowned(unsafe) let sink: StreamSink
+
+    @inline(__always)
+    init(_ port: Port, _ sink: StreamSink, _ context: CommandContext) {
+        self.port = port
+        self.sink = sink
+        self.context = context
+    }
+
+    @inline(__always)
+    mutating func begin(_ session: Session) {
+        guard !begun else { return }
+        begun = true
+        let span = sink.begin(session, with: port.outputSpan())
+        context.reply = ReplyWriter(span, sink: sink, isRESP3: session.isRESP3)
+    }
+
+    @inline(__always)
+    func commit() {
+        if begun { port.commit(context.reply.finish()) }
     }
 }

@@ -15,8 +15,8 @@ final class Inbound {
     private var handedHops: UInt16 = 0
     /// Messages taken from one ring in one turn: enough to use a batch, few enough that frames do not wait long.
     private static let budget = 256
-    /// Requests and replies whose memory is asked for ahead of the one at hand.
-    private static let lookahead = 4
+    /// The memory of so many messages is asked for ahead of the one at hand, and that of their keys in groups of as many.
+    private static let lookahead = 8
     /// Rings from the other shards, `peerCount` of them, and whose they are.
     private let rings: UnsafeMutablePointer<SPSCRing<ShardMessage>>
     private let peers: UnsafeMutablePointer<Int>
@@ -61,22 +61,23 @@ final class Inbound {
 
     @inline(__always) private func drain<P: Probe>(_ ring: SPSCRing<ShardMessage>, of peer: Int, _ probe: P) {
         let count = min(ring.available, Self.budget)
-        // What they hold lies in the other core's cache: the first ones are asked for together, then one for each taken.
+        // What they hold lies in the other core's cache.
         for index in 0..<min(count, Self.lookahead) { ring[index].prefetch() }
+        // The first index whose key has not been asked for.
+        var keysFrom = shard.database(0).outgrowsCaches ? 0 : Int.max
         for index in 0..<count {
+            if index == keysFrom {
+                keysFrom &+= Self.lookahead
+                prefetchKeys(ring, index, min(keysFrom, count))
+            }
             let message = ring[index]
             if index &+ Self.lookahead < count { ring[index &+ Self.lookahead].prefetch() }
-            switch message.kind {
-            case .request:
-                pump.endDelivery()
-                execute(message.block.assumingMemoryBound(to: RemoteRequest.self), probe)
-            case .reply:
+            if message.kind == .reply {
                 outbound.credit(from: peer)
                 deliver(message.block.assumingMemoryBound(to: RemoteRequest.self), from: peer, probe)
-            case .frame:
+            } else {
                 pump.endDelivery()
-                take(message, probe)
-            case .frameBack: outbound.frameReturned(message, to: pool!)
+                if message.kind == .request { execute(message, probe) } else { takeOther(message, probe) }
             }
         }
         pump.endDelivery()
@@ -89,26 +90,29 @@ final class Inbound {
         ring.release()
     }
 
-    @inline(__always) private func execute<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, _ probe: P) {
-        let origin = Int(request.pointee.origin)
-        probe.mark(.crossShard)
-        probe.note(.taken, request, value: origin)
-        shard.execute(request, sink: sink)
-        probe.mark(.execute)
-        probe.note(.executed, request, value: origin + 1)
-        outbound.sendBack(request, to: origin)
+    @inline(never) private func takeOther<P: Probe>(_ message: ShardMessage, _ probe: P) {
+        if message.kind == .frame { take(message, probe) } else { outbound.frameReturned(message, to: pool!) }
     }
 
-    @inline(__always)
-    private func deliver<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, from peer: Int, _ probe: P) {
-        guard probe.traces else { return pump.deliver(request) }
-        probe.note(.delivered, request, value: peer)
-        // The request is freed, and so are sessions that have left.
-        let isWhole = request.pointee.fanOut == nil
-        let session = request.pointee.session ?? request.pointee.fanOut!.pointee.session
-        let hasLeft = session.state.pointee.flags.contains(.left)
-        pump.deliver(request)
-        if !hasLeft, isWhole || session.state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
+    /// Asks for the memory of the keys of the runs among the messages `place ..< end`.
+    @inline(never)
+    private func prefetchKeys(_ ring: SPSCRing<ShardMessage>, _ place: Int, _ end: Int) {
+        let keys = pump.ahead.keys
+        var found = 0
+        for index in place..<end where ring[index].kind == .request {
+            let request = ring[index].block.assumingMemoryBound(to: RemoteRequest.self)
+            guard request.pointee.kind == .run || request.pointee.kind == .volley, request.pointee.database == 0 else {
+                continue
+            }
+            var record = UnsafeRawPointer(request.records)
+            for _ in 0..<min(Int(request.pointee.argumentCount), CommandsAhead.mostFrames &- found) {
+                (keys[found], record) = CommandRecord.key(record)
+                found &+= 1
+            }
+        }
+        if found > 1 {
+            shard.database(0).prefetch(keys, stride: 1, count: found, hashes: pump.ahead.hashes)
+        }
     }
 
     // MARK: frames
@@ -191,5 +195,45 @@ final class Inbound {
 
     private func isARP(_ frame: ByteView) -> Bool {
         frame.count >= 42 && frame.base.loadUnaligned(fromByteOffset: 12, as: UInt16.self).bigEndian == 0x0806
+    }
+}
+
+// Transparent, which only extensions' functions can be: part of the loop in `drain`, each called there once.
+extension Inbound {
+    @_transparent
+    private func execute<P: Probe>(_ message: ShardMessage, _ probe: P) {
+        let request = message.block.assumingMemoryBound(to: RemoteRequest.self)
+        let origin = Int(request.pointee.origin)
+        probe.mark(.crossShard)
+        probe.note(.taken, request, value: origin)
+        if request.pointee.kind == .run {
+            shard.executeRun(request, replyOffset: Int(message.count), sink: sink, words: pump.scratch.arguments)
+        } else {
+            executeOther(request, replyOffset: Int(message.count))
+        }
+        probe.mark(.execute)
+        probe.note(.executed, request, value: origin + 1)
+        outbound.sendBack(request, replyOffset: message.count, to: origin)
+    }
+
+    @inline(never)
+    private func executeOther(_ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: Int) {
+        if request.pointee.kind == .volley {
+            shard.executeVolley(request, replyOffset: replyOffset, sink: sink, words: pump.scratch.arguments)
+        } else {
+            shard.execute(request, sink: sink)
+        }
+    }
+
+    @_transparent
+    private func deliver<P: Probe>(_ request: UnsafeMutablePointer<RemoteRequest>, from peer: Int, _ probe: P) {
+        guard probe.traces else { return pump.deliver(request) }
+        probe.note(.delivered, request, value: peer)
+        // The request is freed, and so are sessions that have left.
+        let isWhole = request.pointee.fanOut == nil
+        let session = request.pointee.session ?? request.pointee.fanOut!.pointee.session
+        let hasLeft = session.state.pointee.flags.contains(.left)
+        pump.deliver(request)
+        if !hasLeft, isWhole || session.state.pointee.outstanding == 0 { probe.note(.written, session, value: 0) }
     }
 }

@@ -33,7 +33,12 @@ struct Outbound: BitwiseCopyable {
         var isChanged = false
         /// Something of it is worth a wake-up.
         var isWanted = false
+        /// Requests and replies that are not published yet; below `batch`.
+        var unpublished = 0
     }
+
+    /// So many requests and replies are published while the turn goes on: the other shard begins with them meanwhile.
+    private static let batch = 4
 
     init(mesh: Mesh, id: Int) {
         self.id = id
@@ -66,15 +71,22 @@ struct Outbound: BitwiseCopyable {
 
     /// Needs credit, which the reply gives back.
     @inline(__always) func send(_ request: UnsafeMutablePointer<RemoteRequest>, to shard: Int) {
+        send(request, replyOffset: request.pointee.replyOffset, to: shard)
+    }
+
+    /// For who has just written `replyOffset` there: to read it back would wait for the line.
+    @inline(__always)
+    func send(_ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: UInt16, to shard: Int) {
         request.pointee.isUnderWay = true
         peers[shard].outstanding &+= 1
-        push(ShardMessage(kind: .request, block: request), to: shard)
+        push(ShardMessage(kind: .request, request: request, replyOffset: replyOffset), to: shard)
     }
 
     @inline(__always) func credit(from shard: Int) { peers[shard].outstanding &-= 1 }
 
-    @inline(__always) func sendBack(_ request: UnsafeMutablePointer<RemoteRequest>, to shard: Int) {
-        push(ShardMessage(kind: .reply, block: request), to: shard)
+    @inline(__always)
+    func sendBack(_ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: UInt16, to shard: Int) {
+        push(ShardMessage(kind: .reply, request: request, replyOffset: replyOffset), to: shard)
     }
 
     // MARK: frames
@@ -129,6 +141,15 @@ struct Outbound: BitwiseCopyable {
         precondition(pushed, "a ring had no room although credits bound its messages")
         note(shard)
         peers[shard].isWanted = true
+        peers[shard].unpublished &+= 1
+        if peers[shard].unpublished == Self.batch { publishSome(shard) }
+    }
+
+    /// The shard stays among the changed ones.
+    @inline(never) private func publishSome(_ shard: Int) {
+        let peer = peers + shard
+        peer.pointee.unpublished = 0
+        peer.pointee.ring.publish()
     }
 
     @inline(__always) private func note(_ shard: Int) {
@@ -148,6 +169,7 @@ struct Outbound: BitwiseCopyable {
             let peer = peers + Int(changed[index])
             peer.pointee.ring.publish()
             peer.pointee.isChanged = false
+            peer.pointee.unpublished = 0
             guard peer.pointee.isWanted else { continue }
             peer.pointee.isWanted = false
             if peer.pointee.waker.wake() { state.pointee.wakesSent &+= 1 }

@@ -1,24 +1,27 @@
 import Net
 import Runtime
 
-/// A command (or a part of one) on its way to another shard and its reply on the way back, in one block that the
+/// Commands (or a part of one) on their way to another shard and the reply on the way back, in one block that the
 /// origin owns: the executing shard writes only the reply and its head. Arguments that fit travel inside the block.
 ///
 ///     0 ..< headerSize           this header
-///     headerSize ...             argument views, then argument bytes
-///     replyOffset ...            the reply's head (`ReplyHead`)
+///     headerSize ...             a run: `CommandRecord`s; else argument views, then argument bytes
+///     replyOffset ...            the reply's head (`ReplyHead`), of a volley the ends of its replies
 ///     ... ..< blockSize          the reply's first bytes
 ///
-/// The header is one cache line, and the reply's head begins another: a line is written by one of the two cores only, and
-/// what only one of them reads as well never moves. A short command goes over in two lines, its short reply comes back in one
-/// or two; `ShardMessage.prefetch` asks for them together.
+/// A line is written by one of the two cores only, and what only one of them reads never moves: the header's first line is the
+/// origin's, but for what is no run; the second one has what is needed to run a run, and its first record. The reply's head
+/// begins a line. So a short command goes over in one line, and its short reply comes back in one or two.
 struct RemoteRequest {
-    static let blockSize = 1024
-    static let headerSize = 64
+    /// An odd number of cache lines: the headers of blocks under way do not fall on a few sets of the caches.
+    static let blockSize = 49 * 64
+    static let headerSize = 80
+
+    // The origin's line.
 
     /// The client, for the origin alone; nil for a part. Lives until its last reply is back (`SessionFlags.left`).
     var session: Session?
-    /// The command's place in the table, which all shards share.
+    /// The command's place in the table, which all shards share; of a run the first one's.
     var command: UnsafePointer<CommandEntry>
     /// The client's id, for commands that tell or spare the caller (CLIENT KILL SKIPME).
     var clientID: UInt64
@@ -26,21 +29,36 @@ struct RemoteRequest {
     var external: UnsafeMutableRawPointer?
     /// For a part: the fan-out it belongs to.
     var fanOut: UnsafeMutablePointer<FanOut>?
-    var argumentCount: UInt32
-    /// Where the reply's head lies in the block: a multiple of 64, below `blockSize`.
-    var replyOffset: UInt16
+    /// CLIENT REPLY OFF or SKIP: the origin drops the reply.
+    var isSilent: Bool
     /// The command was sent, or run here: there is a head, once it is back.
     var isUnderWay = false
+    /// Of a volley: bit k says that its command k is the other shard's; `volleyCount` commands in all, at most 16. Otherwise 0.
+    var foreign: UInt16 = 0
+    var volleyCount: UInt16 = 0
+    /// Of a volley: where the records of the origin's own commands lie in the block, and how many of the received bytes all of
+    /// its commands are.
+    var ownOffset: UInt16 = 0
+    var textCount: UInt16 = 0
+    /// Where the reply's head lies in the block: a multiple of 64, below `blockSize`. The message that travels has it too.
+    var replyOffset: UInt16
+    /// Of a volley: the origin's `RecentWrites.position` and wall clock when it was sent.
+    var position: UInt32 = 0
+    var unixMilliseconds: Int64 = 0
+
+    // The line that travels.
+
+    /// Words of the command; of a run and a volley its commands for the executing shard.
+    var argumentCount: UInt32
     /// Origin's shard number: where the reply goes.
     var origin: UInt16
     var database: UInt16
-    /// `.whole`: run as a command on a key. `.part`: run as one shard's part of a command on all shards.
     var kind: Kind
     var isRESP3: Bool
-    /// CLIENT REPLY OFF or SKIP: the origin drops the reply.
-    var isSilent: Bool
 
-    enum Kind: UInt8 { case whole, part }
+    /// `.whole`: run as a command on a key. `.part`: run as one shard's part of a command on all shards. `.run`: commands on
+    /// a key each, one after the other. `.volley`: the same for reads, others of which the origin runs.
+    enum Kind: UInt8 { case whole, part, run, volley }
 }
 
 /// What the executing shard says of the reply.
@@ -48,8 +66,18 @@ struct ReplyHead {
     static let size = 16
     /// What of the reply did not fit: `ReplyChunk`s from malloc, freed by the origin.
     var overflow: UnsafeMutablePointer<ReplyChunk>?
-    /// Bytes of the reply in the block, at most `replyCapacity`.
+    /// Bytes of the reply in the block.
     var count: Int
+}
+
+extension UnsafeMutablePointer where Pointee == ReplyHead {
+    /// Of a volley: how many bytes of the reply there are after each of the executing shard's commands.
+    @inline(__always) var ends: UnsafeMutablePointer<UInt32> {
+        (UnsafeMutableRawPointer(self) + ReplyHead.size).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// The reply's first byte behind so many ends.
+    @inline(__always) func start(ends count: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(ends + count) }
 }
 
 extension UnsafeMutablePointer where Pointee == RemoteRequest {
@@ -62,13 +90,19 @@ extension UnsafeMutablePointer where Pointee == RemoteRequest {
             base: UnsafePointer(memory.assumingMemoryBound(to: ByteView.self)), count: Int(pointee.argumentCount))
     }
 
-    @inline(__always) var replyHead: UnsafeMutablePointer<ReplyHead> {
-        (block + Int(pointee.replyOffset)).assumingMemoryBound(to: ReplyHead.self)
+    @inline(__always) var replyHead: UnsafeMutablePointer<ReplyHead> { replyHead(at: Int(pointee.replyOffset)) }
+
+    /// For who must not look at the origin's line.
+    @inline(__always) func replyHead(at offset: Int) -> UnsafeMutablePointer<ReplyHead> {
+        (block + offset).assumingMemoryBound(to: ReplyHead.self)
     }
-    /// The reply's first byte in the block, and how many fit there.
-    @inline(__always) var reply: UnsafeMutableRawPointer { block + (Int(pointee.replyOffset) &+ ReplyHead.size) }
-    @inline(__always) var replyCapacity: Int {
-        RemoteRequest.blockSize &- Int(pointee.replyOffset) &- ReplyHead.size
+
+    /// The first record of a run, and of the origin's own commands in a volley.
+    @inline(__always) var records: UnsafeMutableRawPointer { block + RemoteRequest.headerSize }
+    @inline(__always) var ownRecords: UnsafeMutableRawPointer { block + Int(pointee.ownOffset) }
+    /// The reply's first byte in the block.
+    @inline(__always) var reply: UnsafeMutableRawPointer {
+        replyHead.start(ends: pointee.volleyCount == 0 ? 0 : pointee.foreign.nonzeroBitCount)
     }
 
     /// Appends the whole reply.
@@ -106,13 +140,14 @@ extension UnsafeMutablePointer where Pointee == ReplyChunk {
 /// The blocks of one origin shard.
 struct RemoteRequestPool {
     /// Raw memory: a `RemoteRequest` at its start, bytes behind it.
-    struct Block { let words: InlineArray<128, UInt64> }
+    struct Block { let words: InlineArray<392, UInt64> }
 
     private let slab: Slab<Block>
 
     init() {
         precondition(MemoryLayout<Block>.stride == RemoteRequest.blockSize, "block layout")
         precondition(MemoryLayout<RemoteRequest>.size <= RemoteRequest.headerSize, "header layout")
+        precondition(MemoryLayout<RemoteRequest>.offset(of: \.argumentCount) == 64, "the line that travels")
         slab = Slab(objectsPerChunk: 64)
     }
 
@@ -134,10 +169,10 @@ struct RemoteRequestPool {
         request.initialize(
             to: RemoteRequest(
                 session: nil, command: command, clientID: session.id, external: nil, fanOut: nil,
+                isSilent: session.dropsReplies, replyOffset: Self.replyOffset(behind: fits ? used : 0),
                 argumentCount: UInt32(truncatingIfNeeded: arguments.count),
-                replyOffset: Self.replyOffset(behind: fits ? used : 0),
                 origin: UInt16(truncatingIfNeeded: origin), database: session.state.pointee.database, kind: .whole,
-                isRESP3: session.isRESP3, isSilent: session.dropsReplies))
+                isRESP3: session.isRESP3))
         guard fits else {
             copyEach(request, arguments)
             return request
@@ -154,10 +189,24 @@ struct RemoteRequestPool {
         return request
     }
 
-    /// Bytes of views and arguments that a block holds. The other half is kept for the reply: most then need no malloc.
-    private static let room = (RemoteRequest.blockSize - RemoteRequest.headerSize) / 2
+    /// A run without commands, for a client that is `isUsual`.
+    @inline(__always) func makeRun(
+        _ kind: RemoteRequest.Kind, first command: UnsafePointer<CommandEntry>, origin: Int, session: Session
+    ) -> UnsafeMutablePointer<RemoteRequest> {
+        let request = UnsafeMutableRawPointer(slab.allocate()).assumingMemoryBound(to: RemoteRequest.self)
+        request.initialize(
+            to: RemoteRequest(
+                session: session, command: command, clientID: session.id, external: nil, fanOut: nil, isSilent: false,
+                replyOffset: 0, argumentCount: 0, origin: UInt16(truncatingIfNeeded: origin),
+                database: session.state.pointee.database, kind: kind, isRESP3: session.isRESP3))
+        return request
+    }
 
-    @inline(__always) private static func replyOffset(behind used: Int) -> UInt16 {
+    /// Bytes of views and arguments that a block holds. The rest is kept for the reply: most then need no malloc.
+    private static let room = 1024
+
+    /// The first line behind `used` bytes of arguments.
+    @inline(__always) static func replyOffset(behind used: Int) -> UInt16 {
         UInt16(truncatingIfNeeded: (RemoteRequest.headerSize &+ used &+ 63) & ~63)
     }
 
@@ -200,46 +249,19 @@ struct RemoteRequestPool {
         }
     }
 
+    @inline(__always)
     func free(_ request: UnsafeMutablePointer<RemoteRequest>) {
-        var chunk = request.pointee.isUnderWay ? request.replyHead.pointee.overflow : nil
+        if request.pointee.isUnderWay, let chunk = request.replyHead.pointee.overflow { free(chunk) }
+        request.pointee.external?.deallocate()
+        slab.free(UnsafeMutableRawPointer(request).assumingMemoryBound(to: Block.self))
+    }
+
+    @inline(never)
+    private func free(_ chunks: UnsafeMutablePointer<ReplyChunk>) {
+        var chunk: UnsafeMutablePointer<ReplyChunk>? = chunks
         while let current = chunk {
             chunk = current.pointee.next
             UnsafeMutableRawPointer(current).deallocate()
         }
-        request.pointee.external?.deallocate()
-        slab.free(UnsafeMutableRawPointer(request).assumingMemoryBound(to: Block.self))
-    }
-}
-
-/// Writes a reply into a request's block, and what does not fit into chunks behind it.
-final class RequestSink: ReplySink {
-    private var request: UnsafeMutablePointer<RemoteRequest>!
-    /// The chunk being written; nil while the block's own room is.
-    private var chunk: UnsafeMutablePointer<ReplyChunk>?
-
-    /// The first span of `request`'s reply.
-    func begin(_ request: UnsafeMutablePointer<RemoteRequest>) -> OutputSpan {
-        self.request = request
-        chunk = nil
-        request.replyHead.pointee.overflow = nil
-        return OutputSpan(cursor: request.reply, limit: request.reply + request.replyCapacity)
-    }
-
-    /// Ends the reply at `cursor`.
-    func finish(at cursor: UnsafeMutableRawPointer) {
-        if let chunk {
-            chunk.pointee.count = cursor - chunk.bytes
-        } else {
-            request.replyHead.pointee.count = cursor - request.reply
-        }
-    }
-
-    override func next(after cursor: UnsafeMutableRawPointer) -> OutputSpan {
-        finish(at: cursor)
-        let size = min(1 << 20, max(16 << 10, (chunk?.pointee.capacity ?? 0) * 2))
-        let fresh = ReplyChunk.allocate(capacity: size)
-        if let chunk { chunk.pointee.next = fresh } else { request.replyHead.pointee.overflow = fresh }
-        chunk = fresh
-        return OutputSpan(cursor: fresh.bytes, limit: fresh.bytes + size)
     }
 }

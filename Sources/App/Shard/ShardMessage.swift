@@ -16,41 +16,53 @@ struct ShardMessage: BitwiseCopyable {
         case frameBack
     }
 
-    var kind: Kind
-    /// Of a frame: shards that have not seen it yet. At 0 the last one answers for an unknown flow.
-    var hopsLeft: UInt16 = 0
-    /// Of a frame: whose it is.
-    var origin: UInt16 = 0
-    /// Of a frame: bytes of the whole Ethernet frame.
-    var count: UInt16 = 0
+    /// From the low bits: the kind (8), `hopsLeft`, `origin` and `count` (16 each from bit 16 on). One word, so that a message is
+    /// read and written by two moves.
+    private var head: UInt64
     let block: UnsafeMutableRawPointer
 
+    @inline(__always) var kind: Kind { Kind(rawValue: UInt8(truncatingIfNeeded: head)).unsafelyUnwrapped }
+    /// Of a frame: shards that have not seen it yet. At 0 the last one answers for an unknown flow.
+    var hopsLeft: UInt16 {
+        get { UInt16(truncatingIfNeeded: head &>> 16) }
+        set { head = head & ~(0xFFFF &<< 16) | UInt64(newValue) &<< 16 }
+    }
+    /// Of a frame: whose it is.
+    var origin: UInt16 { UInt16(truncatingIfNeeded: head &>> 32) }
+    /// Of a frame: bytes of the whole Ethernet frame. Of a request and its reply: `RemoteRequest.replyOffset`.
+    @inline(__always) var count: UInt16 { UInt16(truncatingIfNeeded: head &>> 48) }
+
     init(kind: Kind, block: UnsafeMutableRawPointer) {
-        self.kind = kind
+        head = UInt64(kind.rawValue)
         self.block = block
     }
 
-    init(frame: UnsafeMutableRawPointer, count: Int, origin: Int, hopsLeft: Int) {
-        kind = .frame
-        block = frame
-        self.count = UInt16(truncatingIfNeeded: count)
-        self.origin = UInt16(truncatingIfNeeded: origin)
-        self.hopsLeft = UInt16(truncatingIfNeeded: hopsLeft)
+    @inline(__always) init(kind: Kind, request: UnsafeMutablePointer<RemoteRequest>, replyOffset: UInt16) {
+        head = UInt64(kind.rawValue) | UInt64(replyOffset) &<< 48
+        block = request.block
     }
 
-    /// Asks for the memory before it is looked at: header, short arguments and short reply of a request, or a frame's
-    /// headers.
+    init(frame: UnsafeMutableRawPointer, count: Int, origin: Int, hopsLeft: Int) {
+        head =
+            UInt64(Kind.frame.rawValue) | UInt64(UInt16(truncatingIfNeeded: hopsLeft)) &<< 16
+            | UInt64(UInt16(truncatingIfNeeded: origin)) &<< 32 | UInt64(UInt16(truncatingIfNeeded: count)) &<< 48
+        block = frame
+    }
+
+    /// Asks for the memory before it is looked at: what travels of a request and the lines its short reply will be in; a
+    /// reply's first lines; a frame's headers.
     @inline(__always) func prefetch() {
+        let reply = block + Int(count)
         if kind == .request {
-            apus_prefetch(block)
             apus_prefetch(block + 64)
-            apus_prefetch_for_writing(block + 128)
-            apus_prefetch_for_writing(block + 192)
+            if count > 128 { apus_prefetch(block + 128) }
+            apus_prefetch_for_writing(reply)
+            apus_prefetch_for_writing(reply + 64)
         } else {
-            apus_prefetch(block + 128)
-            apus_prefetch(block + 192)
-            // What a reply's origin has itself; of a frame the headers.
+            // What the origin has itself; or the frame.
             apus_prefetch(block)
+            apus_prefetch(reply)
+            apus_prefetch(reply + 64)
         }
     }
 }

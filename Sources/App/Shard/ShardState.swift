@@ -17,6 +17,8 @@ final class ShardState {
     let mesh: Mesh
     let outbound: Outbound
     let requests: RemoteRequestPool
+    /// Of `keyspace`; commands that write note their keys where there are several shards.
+    let writes: RecentWrites
     /// For reading requests; its limits are those of `limits`.
     let scratch: RequestScratch
     /// What the server is configured to be, for all shards.
@@ -68,6 +70,7 @@ final class ShardState {
         self.mesh = mesh
         self.keyspace = keyspace
         firstDatabase = keyspace.database(0)
+        writes = keyspace.recentWrites
         self.published = published
         self.control = control
         self.streams = streams
@@ -162,17 +165,96 @@ final class ShardState {
     func execute(_ request: UnsafeMutablePointer<RemoteRequest>, sink: RequestSink) {
         var context = CommandContext(
             arguments: request.arguments,
-            reply: ReplyWriter(sink.begin(request), sink: sink, isRESP3: request.pointee.isRESP3),
+            reply: ReplyWriter(
+                sink.begin(request.replyHead, ends: 0, of: request), sink: sink, isRESP3: request.pointee.isRESP3),
             database: database(request.pointee.database), shard: self, session: nil,
             clientID: request.pointee.clientID)
         // A fan-out counts once, where it begins.
         if request.pointee.fanOut == nil { statistics.commandsProcessed &+= 1 }
-        let id = request.pointee.command.pointee.id
+        let command = request.pointee.command
         switch request.pointee.kind {
-        case .whole: App.execute(id, &context)
-        case .part: executePart(id, &context)
+        case .part:
+            if command.pointee.flags.contains(.write) { writes.noteAll() }
+            executePart(command.pointee.id, &context)
+        default: execute(command, &context)
         }
         sink.finish(at: context.reply.finish())
+    }
+
+    /// Runs the commands of a run without a look at the origin's line.
+    /// - Parameters:
+    ///   - replyOffset: of the message.
+    ///   - words: room for those of a command.
+    @inline(__always)
+    func executeRun(
+        _ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: Int, sink: RequestSink,
+        words: UnsafeMutablePointer<ByteView>
+    ) {
+        let span = sink.begin(request.replyHead(at: replyOffset), ends: 0, of: request)
+        var context = runContext(request, span, sink)
+        var record = UnsafeRawPointer(request.records)
+        for _ in 0..<Int(request.pointee.argumentCount) { record = execute(record, words, &context) }
+        sink.finish(at: context.reply.finish())
+    }
+
+    /// The same for a volley, with the ends of its replies. Whether its commands count is known where they came from.
+    @inline(__always)
+    func executeVolley(
+        _ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: Int, sink: RequestSink,
+        words: UnsafeMutablePointer<ByteView>
+    ) {
+        let count = Int(request.pointee.argumentCount)
+        let head = request.replyHead(at: replyOffset)
+        var context = runContext(request, sink.begin(head, ends: count, of: request), sink)
+        var record = UnsafeRawPointer(request.records)
+        for index in 0..<count {
+            record = execute(record, words, &context)
+            head.ends[index] = UInt32(truncatingIfNeeded: sink.count(at: context.reply.finish()))
+        }
+        statistics.commandsProcessed &-= UInt64(truncatingIfNeeded: count)
+        sink.finish(at: context.reply.finish())
+    }
+
+    @inline(__always)
+    private func runContext(
+        _ request: UnsafeMutablePointer<RemoteRequest>, _ span: OutputSpan, _ sink: RequestSink
+    ) -> CommandContext {
+        CommandContext(
+            arguments: .none, reply: ReplyWriter(span, sink: sink, isRESP3: request.pointee.isRESP3),
+            database: database(request.pointee.database), shard: self, session: nil, clientID: 0)
+    }
+
+    /// Runs the command of a record. Returns the place behind it.
+    @inline(__always)
+    func execute(
+        _ record: UnsafeRawPointer, _ words: UnsafeMutablePointer<ByteView>, _ context: inout CommandContext
+    ) -> UnsafeRawPointer {
+        let (number, count, end) = CommandRecord.read(record, words)
+        context.arguments = Arguments(base: words, count: count)
+        statistics.commandsProcessed &+= 1
+        execute(table.entries + number, &context)
+        return end
+    }
+
+    /// Runs a command where there are other shards: what it may change is noted (`RecentWrites`).
+    @inline(__always)
+    func execute(_ command: UnsafePointer<CommandEntry>, _ context: inout CommandContext) {
+        if command.pointee.flags.contains(.write) { noteKeys(command, context.arguments) }
+        switch command.pointee.id {
+        case .get: getCommand(&context)
+        case .set: setCommand(&context)
+        default: App.execute(command.pointee.id, &context)
+        }
+    }
+
+    @inline(__always)
+    private func noteKeys(_ command: UnsafePointer<CommandEntry>, _ arguments: Arguments) {
+        let first = Int(command.pointee.firstKey)
+        guard first > 0 else { return writes.noteAll() }
+        if command.pointee.lastKey == command.pointee.firstKey { return writes.note(arguments[first]) }
+        for position in command.pointee.keyPositions(argumentCount: arguments.count) {
+            writes.note(arguments[position])
+        }
     }
 }
 

@@ -11,6 +11,10 @@ struct ShardStatistics: BitwiseCopyable {
     var keyspaceHits: UInt64 = 0
     var keyspaceMisses: UInt64 = 0
     var protocolErrors: UInt64 = 0
+    /// Pipelined reads of two shards that were sent together (SessionPump+Volley.swift), and those of them that had to be done
+    /// again in order.
+    var volleys: UInt64 = 0
+    var repeatedVolleys: UInt64 = 0
     /// `Keyspace.expiredKeys` when the statistics were last reset.
     var expiredKeysBefore: UInt64 = 0
     var rate = CommandRate()
@@ -29,6 +33,8 @@ struct ShardStatistics: BitwiseCopyable {
         keyspaceHits &+= other.keyspaceHits
         keyspaceMisses &+= other.keyspaceMisses
         protocolErrors &+= other.protocolErrors
+        volleys &+= other.volleys
+        repeatedVolleys &+= other.repeatedVolleys
         expiredKeysBefore &+= other.expiredKeysBefore
         rate.perSecond += other.rate.perSecond
     }

@@ -5,7 +5,8 @@ import Runtime
 /// would fill the first cache.
 /// https://redis.io/docs/reference/cluster-spec ("Key distribution model", "Hash tags")
 struct SlotTable: BitwiseCopyable, @unchecked Sendable {
-    static let slotCount = 16384
+    static let slotCount = 1 << slotBits
+    private static let slotBits = 14
 
     /// With 1 no key is hashed.
     let shardCount: Int
@@ -38,7 +39,7 @@ struct SlotTable: BitwiseCopyable, @unchecked Sendable {
     }
 
     @inline(__always)
-    func owner(ofSlot slot: Int) -> Int { (slot &* shardCount) / Self.slotCount }
+    func owner(ofSlot slot: Int) -> Int { (slot &* shardCount) &>> Self.slotBits }
 
     /// The slot of a key of 8 to 16 bytes without `{`, as most are, in a few instructions; of any other by `anySlot`.
     @inline(__always)

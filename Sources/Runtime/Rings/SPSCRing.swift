@@ -57,7 +57,7 @@ public struct SPSCRing<Element>: BitwiseCopyable, @unchecked Sendable {
     // MARK: producer
 
     /// The slot to fill next, or nil when the ring is full. Filled slots become visible with `publish`.
-    @inlinable public func reserve() -> UnsafeMutablePointer<Element>? {
+    @inlinable @inline(__always) public func reserve() -> UnsafeMutablePointer<Element>? {
         let position = tail.pointee
         if position &- cachedHead.pointee > mask {
             cachedHead.pointee = apus_load_acquire_u32(publishedHead)
@@ -67,10 +67,10 @@ public struct SPSCRing<Element>: BitwiseCopyable, @unchecked Sendable {
     }
 
     /// Accepts the slot that `reserve` gave. Not yet visible to the consumer.
-    @inlinable public func commit() { tail.pointee &+= 1 }
+    @inlinable @inline(__always) public func commit() { tail.pointee &+= 1 }
 
     /// False when the ring is full.
-    @inlinable public func push(_ element: Element) -> Bool {
+    @inlinable @inline(__always) public func push(_ element: Element) -> Bool {
         guard let slot = reserve() else { return false }
         slot.initialize(to: element)
         commit()

@@ -53,7 +53,7 @@ private struct RingSeat: @unchecked Sendable {
         defer { block.deallocate() }
         for round in 0..<rounds {
             let start = clock.monotonic
-            for _ in 0..<batch { outbound.send(block, to: 1) }
+            for _ in 0..<batch { outbound.send(block, replyOffset: 0, to: 1) }
             outbound.publish()
             var missing = batch
             while missing > 0 {
@@ -82,7 +82,8 @@ private struct RingSeat: @unchecked Sendable {
                 continue
             }
             for index in 0..<count {
-                outbound.sendBack(ring[index].block.assumingMemoryBound(to: RemoteRequest.self), to: 0)
+                outbound.sendBack(
+                    ring[index].block.assumingMemoryBound(to: RemoteRequest.self), replyOffset: 0, to: 0)
             }
             ring.removeFirst(count)
             ring.release()
