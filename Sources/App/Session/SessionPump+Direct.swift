@@ -77,9 +77,12 @@ extension SessionPump {
         guard shard.outbound.hasCredit(for: owner),
             CommandRecord.size(command, scratch.arguments) <= CommandRecord.room
         else { return false }
-        ahead.commands[0] = command
         probe.mark(.parse)
-        send(Window(step: .send, count: 1, owner: owner, end: command.end), session, probe)
+        let away = shard.requests.makeRun(.run, first: command.entry, origin: shard.id, session: session)
+        let end = CommandRecord.write(command, scratch.arguments, to: away.records)
+        away.pointee.argumentCount = 1
+        send(away, upTo: end, to: owner, last: command, session)
+        probe.mark(.crossShard)
         session.state.pointee.lastInteraction = shard.monotonic
         stack._withUnsafeGuaranteedRef { $0.keep(request) }
         return true

@@ -13,37 +13,34 @@ extension SessionPump {
     /// - Parameter text: bytes that the commands of `window` are in the stream.
     @inline(never)
     func sendVolley(_ window: Window, text: Int, _ session: Session) {
-        let (commands, arguments) = (ahead.commands, scratch.arguments)
+        let commands = ahead.commands
         let request = shard.requests.makeRun(.volley, first: commands[0].entry, origin: shard.id, session: session)
-        let database = shard.database(session.state.pointee.database)
-        var foreign: UInt16 = 0
-        var count = 0
-        var place = request.records
+        var (place, own) = (request.records, request.ownRecords)
+        var (words, foreign, ownCount) = (scratch.arguments, window.foreign, 0)
         for index in 0..<window.count {
-            let words = arguments + index &* CommandsAhead.views
-            guard shard.slots.owner(of: words[1]) != shard.id else { continue }
-            foreign |= 1 &<< UInt16(truncatingIfNeeded: index)
-            place = CommandRecord.write(commands[index], words, to: place)
-            count &+= 1
+            if foreign & 1 != 0 {
+                place = CommandRecord.write(commands[index], words, to: place)
+            } else {
+                ahead.keys[ownCount] = words[1]
+                ownCount &+= 1
+                own = CommandRecord.write(commands[index], words, to: own)
+            }
+            words += CommandsAhead.views
+            foreign &>>= 1
         }
-        request.pointee.ownOffset = RemoteRequestPool.replyOffset(behind: place - request.records)
-        place = request.ownRecords
-        for index in 0..<window.count where foreign &>> UInt16(truncatingIfNeeded: index) & 1 == 0 {
-            place = CommandRecord.write(commands[index], arguments + index &* CommandsAhead.views, to: place)
-        }
-        let replyOffset = RemoteRequestPool.replyOffset(behind: place - request.records)
-        request.pointee.argumentCount = UInt32(truncatingIfNeeded: count)
-        request.pointee.foreign = foreign
+        request.pointee.argumentCount = UInt32(truncatingIfNeeded: window.count &- ownCount)
+        request.pointee.foreign = UInt16(truncatingIfNeeded: window.foreign)
         request.pointee.volleyCount = UInt16(truncatingIfNeeded: window.count)
         request.pointee.position = shard.writes.position
         request.pointee.unixMilliseconds = shard.unixMilliseconds
-        request.pointee.textCount = UInt16(truncatingIfNeeded: text)
+        request.pointee.textCount = UInt32(truncatingIfNeeded: text)
+        let database = shard.database(session.state.pointee.database)
         if database.outgrowsCaches {
-            database.prefetch(arguments + 1, stride: CommandsAhead.views, count: window.count, hashes: ahead.hashes)
+            database.prefetch(ahead.keys, stride: 1, count: ownCount, hashes: ahead.hashes)
         }
         session.state.pointee.flags.insert(.waiting)
         shard.statistics.volleys &+= 1
-        send(request, replyOffset: replyOffset, to: window.owner, last: commands[window.count &- 1], session)
+        send(request, upTo: place, to: window.owner, last: commands[window.count &- 1], session)
     }
 
     /// The other shard's replies are back.

@@ -22,6 +22,8 @@ struct Window: BitwiseCopyable {
     var owner: Int
     /// Behind the last of them.
     var end: UnsafeRawPointer
+    /// Of a volley: bit k says that its command k is `owner`'s.
+    var foreign: UInt32 = 0
 
     /// Commands that are looked at together; a volley's fit the bits of `RemoteRequest.foreign`.
     static let most = 16
@@ -99,9 +101,10 @@ extension SessionPump {
         else { return nil }
         let count = countFitting(count)
         // An own command behind another's would wait for it.
-        let own = ~foreign & (1 &<< UInt32(truncatingIfNeeded: count) &- 1)
-        guard own > foreign & (0 &- foreign) else { return nil }
-        return Window(step: .volley, count: count, owner: other, end: ahead.commands[count &- 1].end)
+        let all: UInt32 = 1 &<< UInt32(truncatingIfNeeded: count) &- 1
+        guard ~foreign & all > foreign & (0 &- foreign) else { return nil }
+        return Window(
+            step: .volley, count: count, owner: other, end: ahead.commands[count &- 1].end, foreign: foreign & all)
     }
 
     /// How many of the first `count` commands go into one request.
@@ -147,18 +150,17 @@ extension SessionPump {
                 ahead.commands[index], scratch.arguments + index &* CommandsAhead.views, to: place)
         }
         request.pointee.argumentCount = UInt32(truncatingIfNeeded: window.count)
-        send(
-            request, replyOffset: RemoteRequestPool.replyOffset(behind: place - request.records), to: window.owner,
-            last: ahead.commands[window.count &- 1], session)
+        send(request, upTo: place, to: window.owner, last: ahead.commands[window.count &- 1], session)
         probe.mark(.crossShard)
     }
 
-    /// Sends a run or volley that is whole but for its reply's place.
+    /// Sends a run or volley that is whole but for its reply's place: behind its records, which end at `end`.
     @inline(__always)
     func send(
-        _ request: UnsafeMutablePointer<RemoteRequest>, replyOffset: UInt16, to owner: Int, last command: KnownCommand,
-        _ session: Session
+        _ request: UnsafeMutablePointer<RemoteRequest>, upTo end: UnsafeMutableRawPointer, to owner: Int,
+        last command: KnownCommand, _ session: Session
     ) {
+        let replyOffset = RemoteRequestPool.replyOffset(behind: end - request.records)
         request.pointee.replyOffset = replyOffset
         let state = session.state
         state.pointee.outstanding &+= 1

@@ -72,6 +72,7 @@ final class Inbound {
             }
             let message = ring[index]
             if index &+ Self.lookahead < count { ring[index &+ Self.lookahead].prefetch() }
+            if index &+ 1 < count, ring[index &+ 1].isLong { ring[index &+ 1].prefetchRest() }
             if message.kind == .reply {
                 outbound.credit(from: peer)
                 deliver(message.block.assumingMemoryBound(to: RemoteRequest.self), from: peer, probe)

@@ -164,7 +164,7 @@ struct Outbound: BitwiseCopyable {
         if state.pointee.changedCount > 0 { publishChanged() }
     }
 
-    private func publishChanged() {
+    @inline(__always) private func publishChanged() {
         for index in 0..<state.pointee.changedCount {
             let peer = peers + Int(changed[index])
             peer.pointee.ring.publish()

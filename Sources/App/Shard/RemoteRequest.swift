@@ -1,3 +1,4 @@
+import CLinux
 import Net
 import Runtime
 
@@ -7,7 +8,8 @@ import Runtime
 ///     0 ..< headerSize           this header
 ///     headerSize ...             a run: `CommandRecord`s; else argument views, then argument bytes
 ///     replyOffset ...            the reply's head (`ReplyHead`), of a volley the ends of its replies
-///     ... ..< blockSize          the reply's first bytes
+///     ... ..< ownOffset          the reply's first bytes
+///     ownOffset ..< blockSize    of a volley: the records of the origin's own commands
 ///
 /// A line is written by one of the two cores only, and what only one of them reads never moves: the header's first line is the
 /// origin's, but for what is no run; the second one has what is needed to run a run, and its first record. The reply's head
@@ -16,6 +18,8 @@ struct RemoteRequest {
     /// An odd number of cache lines: the headers of blocks under way do not fall on a few sets of the caches.
     static let blockSize = 49 * 64
     static let headerSize = 80
+    /// Own records are at most `CommandRecord.room` bytes.
+    static let ownOffset = 33 * 64
 
     // The origin's line.
 
@@ -36,12 +40,10 @@ struct RemoteRequest {
     /// Of a volley: bit k says that its command k is the other shard's; `volleyCount` commands in all, at most 16. Otherwise 0.
     var foreign: UInt16 = 0
     var volleyCount: UInt16 = 0
-    /// Of a volley: where the records of the origin's own commands lie in the block, and how many of the received bytes all of
-    /// its commands are.
-    var ownOffset: UInt16 = 0
-    var textCount: UInt16 = 0
     /// Where the reply's head lies in the block: a multiple of 64, below `blockSize`. The message that travels has it too.
     var replyOffset: UInt16
+    /// Of a volley: how many of the received bytes its commands are.
+    var textCount: UInt32 = 0
     /// Of a volley: the origin's `RecentWrites.position` and wall clock when it was sent.
     var position: UInt32 = 0
     var unixMilliseconds: Int64 = 0
@@ -99,7 +101,7 @@ extension UnsafeMutablePointer where Pointee == RemoteRequest {
 
     /// The first record of a run, and of the origin's own commands in a volley.
     @inline(__always) var records: UnsafeMutableRawPointer { block + RemoteRequest.headerSize }
-    @inline(__always) var ownRecords: UnsafeMutableRawPointer { block + Int(pointee.ownOffset) }
+    @inline(__always) var ownRecords: UnsafeMutableRawPointer { block + RemoteRequest.ownOffset }
     /// The reply's first byte in the block.
     @inline(__always) var reply: UnsafeMutableRawPointer {
         replyHead.start(ends: pointee.volleyCount == 0 ? 0 : pointee.foreign.nonzeroBitCount)
@@ -146,6 +148,7 @@ struct RemoteRequestPool {
 
     init() {
         precondition(MemoryLayout<Block>.stride == RemoteRequest.blockSize, "block layout")
+        precondition(RemoteRequest.ownOffset + CommandRecord.room <= RemoteRequest.blockSize, "room for own records")
         precondition(MemoryLayout<RemoteRequest>.size <= RemoteRequest.headerSize, "header layout")
         precondition(MemoryLayout<RemoteRequest>.offset(of: \.argumentCount) == 64, "the line that travels")
         slab = Slab(objectsPerChunk: 64)
@@ -194,6 +197,10 @@ struct RemoteRequestPool {
         _ kind: RemoteRequest.Kind, first command: UnsafePointer<CommandEntry>, origin: Int, session: Session
     ) -> UnsafeMutablePointer<RemoteRequest> {
         let request = UnsafeMutableRawPointer(slab.allocate()).assumingMemoryBound(to: RemoteRequest.self)
+        // Another core has read those lines when the next one was used last.
+        if let next = slab.nextFree {
+            for line in 1...(kind == .volley ? 4 : 1) { apus_prefetch_for_writing(next + line &* 64) }
+        }
         request.initialize(
             to: RemoteRequest(
                 session: session, command: command, clientID: session.id, external: nil, fanOut: nil, isSilent: false,

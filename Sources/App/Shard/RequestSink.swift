@@ -20,7 +20,7 @@ final class RequestSink: ReplySink {
         start = head.start(ends: ends)
         before = 0
         head.pointee.overflow = nil
-        return OutputSpan(cursor: start, limit: request.block + RemoteRequest.blockSize)
+        return OutputSpan(cursor: start, limit: request.block + RemoteRequest.ownOffset)
     }
 
     /// Bytes of the reply up to `cursor`.

@@ -49,13 +49,12 @@ struct ShardMessage: BitwiseCopyable {
         block = frame
     }
 
-    /// Asks for the memory before it is looked at: what travels of a request and the lines its short reply will be in; a
-    /// reply's first lines; a frame's headers.
+    /// Asks for the memory before it is looked at: the first lines of what travels of a request and of its reply; a frame's
+    /// headers.
     @inline(__always) func prefetch() {
         let reply = block + Int(count)
         if kind == .request {
             apus_prefetch(block + 64)
-            if count > 128 { apus_prefetch(block + 128) }
             apus_prefetch_for_writing(reply)
             apus_prefetch_for_writing(reply + 64)
         } else {
@@ -65,4 +64,22 @@ struct ShardMessage: BitwiseCopyable {
             apus_prefetch(reply + 64)
         }
     }
+
+    /// Of several commands in one request there are more lines than may be asked for far ahead.
+    @inline(__always) var isLong: Bool { count > 128 }
+
+    /// The other lines of a request or reply that `isLong`, as far as they can be guessed: replies are about as long as the
+    /// commands.
+    @inline(never) func prefetchRest() {
+        let lines = min(Int(count) / 64, Self.mostLines)
+        let reply = block + Int(count)
+        if kind == .request {
+            for line in 2..<max(2, lines) { apus_prefetch(block + line &* 64) }
+            for line in 2..<max(2, lines &+ 2) { apus_prefetch_for_writing(reply + line &* 64) }
+        } else if kind == .reply {
+            for line in 2..<max(2, lines &+ 2) { apus_prefetch(reply + line &* 64) }
+        }
+    }
+
+    private static let mostLines = 8
 }

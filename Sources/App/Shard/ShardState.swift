@@ -229,10 +229,10 @@ final class ShardState {
     func execute(
         _ record: UnsafeRawPointer, _ words: UnsafeMutablePointer<ByteView>, _ context: inout CommandContext
     ) -> UnsafeRawPointer {
-        let (number, count, end) = CommandRecord.read(record, words)
+        let (command, count, end) = CommandRecord.read(record, words, table)
         context.arguments = Arguments(base: words, count: count)
         statistics.commandsProcessed &+= 1
-        execute(table.entries + number, &context)
+        execute(command, &context)
         return end
     }
 

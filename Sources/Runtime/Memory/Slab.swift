@@ -46,6 +46,9 @@ public struct Slab<Element>: BitwiseCopyable {
     }
     @usableFromInline static var chunkHeader: Int { 64 }
 
+    /// What `allocate` would give next; nil if it had to ask for memory first.
+    @inlinable public var nextFree: UnsafeMutableRawPointer? { state.pointee.free }
+
     /// Uninitialised memory for one object, aligned to a cache line when the object's stride is.
     @inlinable public func allocate() -> UnsafeMutablePointer<Element> {
         if state.pointee.free == nil { grow() }

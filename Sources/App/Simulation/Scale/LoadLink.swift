@@ -58,8 +58,10 @@ final class LoadLink: Link {
     private let requests: RequestTable
     private let pipeline: Int
     private var entropy: Entropy
-    /// The request that is asked next: chosen one ahead, so that it does not have to be waited for in memory.
-    private var upcoming = 0
+    /// The requests that are asked next, from `position` on in a circle: chosen ahead, so that they do not have to be waited
+    /// for in memory.
+    private var upcoming = InlineArray<16, Int>(repeating: 0)
+    private var position = 0
     /// Headers as they are sent, but for ports, numbers and checksums.
     private let template: UnsafeMutableRawPointer
     /// Of what never changes in the TCP checksum.
@@ -135,8 +137,9 @@ final class LoadLink: Link {
         sum &+= put32(p, Self.tcp + 28, client.pointee.timestamp)
         var place = p + Self.headers
         for _ in 0..<pipeline {
-            sum &+= requests.copy(upcoming, to: place)
-            upcoming = requests.random(&entropy)
+            sum &+= requests.copy(upcoming[position], to: place)
+            upcoming[position] = requests.random(&entropy)
+            position = (position &+ 1) & 15
             place += RequestTable.length
         }
         _ = put16(p, Self.tcp + 16, ~fold(sum))
