@@ -73,6 +73,9 @@ struct Simulate: ParsableCommand {
         guard [loss, duplication, reordering, corruption, scatter].allSatisfy({ (0...1).contains($0) }) else {
             throw ValidationError("Shares of frames are between 0 and 1.")
         }
+        guard !scale || pipeline <= ShardScale.longestPipeline else {
+            throw ValidationError("--scale sends a pipeline in one segment: at most \(ShardScale.longestPipeline) requests.")
+        }
         if let measure, Measurement.Command(rawValue: measure) == nil {
             throw ValidationError("What can be measured: get, set.")
         }

@@ -25,6 +25,9 @@ public struct ShardScale {
         }
     }
 
+    /// Requests that fit into a segment.
+    public static let longestPipeline = 1_448 / RequestTable.length
+
     private let mesh: Mesh
     private let tables: [RequestTable]
     private let seats: [ScaleSeat]
