@@ -42,10 +42,7 @@ struct Simulate: ParsableCommand {
     var remote: Bool?
     @Option(help: "Bytes of the measurement's value.")
     var size = 64
-    @Option(
-        help: ArgumentHelp(
-            "Keys that the measurement with one shard asks for in turn (1: each client has one), or of all shards of --scale together (100000)."
-        ))
+    @Option(help: "Keys that the measurement asks for in turn (1: each client has one), or of --scale (100000).")
     var keys: Int?
     @Option(help: "Instead: so many idle clients of one shard, what they cost and hold (perf/connections).")
     var connections: Int?
@@ -74,7 +71,7 @@ struct Simulate: ParsableCommand {
             throw ValidationError("Shares of frames are between 0 and 1.")
         }
         guard !scale || pipeline <= ShardScale.longestPipeline else {
-            throw ValidationError("--scale sends a pipeline in one segment: at most \(ShardScale.longestPipeline) requests.")
+            throw ValidationError("--scale has at most \(ShardScale.longestPipeline) requests in a pipeline.")
         }
         if let measure, Measurement.Command(rawValue: measure) == nil {
             throw ValidationError("What can be measured: get, set.")

@@ -20,7 +20,7 @@ import Testing
             (own, foreign) = (s.key(of: 0), s.key(of: 1))
             // The shards learn what the requests look like.
             for client in [reader, writer] {
-                client.send(["GET", "STRLEN", "EXISTS", "TTL"].flatMap { encoded($0, "x") } + encoded("SET", "x", "1"))
+                client.send(["GET", "STRLEN", "TYPE", "TTL"].flatMap { encoded($0, "x") } + encoded("SET", "x", "1"))
                 s.run()
                 client.send(encoded("SET", own, "1") + encoded("SET", foreign, "1") + encoded("INCR", "n"))
                 s.run()
@@ -76,11 +76,30 @@ import Testing
         t.begin([
             encoded("GET", t.foreign), encoded("GET", t.own), encoded("STRLEN", t.foreign),
             encoded("GET", "none" + t.own),
-            encoded("EXISTS", t.own), encoded("TTL", t.foreign),
+            encoded("TYPE", t.own), encoded("STRLEN", t.foreign),
         ])
-        #expect(t.replies() == bulk("1") + bulk("1") + ":1\r\n$-1\r\n:1\r\n:-1\r\n")
+        #expect(t.replies() == bulk("1") + bulk("1") + ":1\r\n$-1\r\n+string\r\n:1\r\n")
         #expect(t.repeated == 0)
         #expect(t.leak() == nil)
+    }
+
+    /// What a read is told of the time must not be told by two clocks.
+    @Test func whatDependsOnTheTimeIsNoVolleys() {
+        let t = Setting()
+        t.reader.send([encoded("TTL", t.foreign), encoded("TTL", t.own), encoded("TTL", t.foreign)].flatMap { $0 })
+        #expect(t.replies() == ":-1\r\n:-1\r\n:-1\r\n")
+        #expect(t.volleys == 0)
+    }
+
+    /// What notes changes goes by the flag `write`: a command on keys either has it or changes nothing.
+    @Test func everyCommandOnKeysReadsOrWrites() {
+        let table = CommandTable.shared
+        for number in 0..<CommandTable.allSpecs.count where table.entries[number].firstKey > 0 {
+            let flags = table.entries[number].flags
+            let name = String(decoding: table.entries[number].name.array, as: UTF8.self)
+            #expect(flags.contains(.write) != flags.contains(.readonly), "\(name)")
+            #expect(!flags.contains(.timeless) || flags.contains(.readonly), "\(name)")
+        }
     }
 
     /// What was changed by others meanwhile does not matter as long as it is none of the volley's own keys.

@@ -68,6 +68,9 @@ struct CommandFlags: OptionSet, BitwiseCopyable, Sendable {
     static let allowBusy = CommandFlags(rawValue: 1 << 14)
     /// A directive says who may use it (Redis's CMD_PROTECTED); not shown.
     static let protected = CommandFlags(rawValue: 1 << 15)
+    /// A read of one key whose reply depends on that key alone, not on the time: a volley may have it. Not shown; the table
+    /// adds it.
+    static let timeless = CommandFlags(rawValue: 1 << 16)
 
     /// As COMMAND names them, in its order.
     static let names: [(CommandFlags, String)] = [
@@ -76,6 +79,15 @@ struct CommandFlags: OptionSet, BitwiseCopyable, Sendable {
         (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
         (.noMulti, "no_multi"), (.allowBusy, "allow_busy"),
     ]
+}
+
+extension CommandSpec {
+    /// With what follows from the rest.
+    var allFlags: CommandFlags {
+        let isTimeless =
+            flags.contains(.readonly) && routing == .key && !tips.contains { $0.hasPrefix("nondeterministic_output") }
+        return isTimeless ? flags.union(.timeless) : flags
+    }
 }
 
 struct KeyFlags: OptionSet, BitwiseCopyable, Sendable {

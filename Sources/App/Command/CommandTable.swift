@@ -193,7 +193,7 @@ struct CommandTable: BitwiseCopyable, @unchecked Sendable {
             let prefix = fullName.utf8.count - spec.name.utf8.count
             (entries + number).initialize(
                 to: CommandEntry(
-                    id: spec.id, routing: spec.routing, flags: spec.flags, fewestWords: Int32(abs(spec.arity)),
+                    id: spec.id, routing: spec.routing, flags: spec.allFlags, fewestWords: Int32(abs(spec.arity)),
                     mostWords: spec.arity < 0 ? .max : Int32(spec.arity),
                     firstKey: Int16(spec.keys?.first ?? 0), lastKey: Int16(spec.keys?.last ?? 0),
                     keyStep: Int16(spec.keys?.step ?? 0),

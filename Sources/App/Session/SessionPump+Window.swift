@@ -51,7 +51,7 @@ extension SessionPump {
                 foreign |= bit
                 if other == own { other = owner } else if owner != other { unfit |= bit }
             }
-            if !command.entry.pointee.flags.contains(.readonly) { unfit |= bit }
+            if !command.entry.pointee.flags.contains(.timeless) { unfit |= bit }
             guard different == 0 || unfit == 0, count < Window.most, command.end != limit else { break }
             words += CommandsAhead.views
             guard let next = KnownCommand(command.end, limit, heads, words) else { break }

@@ -1,8 +1,9 @@
 /// What the loop itself asks of the kernel, and how often it lost its core. INFO shows each as `loop_...`.
 struct LoopStatistics: BitwiseCopyable {
-    /// System calls: poll to sleep; eventfd written to wake another shard, and read after having been woken; the core given
-    /// away between looks; questions about this thread.
+    /// System calls: poll to sleep, membarrier before it; eventfd written to wake another shard, and read after having been
+    /// woken; the core given away between looks; questions about this thread.
     var polls: UInt64 = 0
+    var barriers: UInt64 = 0
     var wakesSent: UInt64 = 0
     var wakesReceived: UInt64 = 0
     var yields: UInt64 = 0
@@ -12,5 +13,5 @@ struct LoopStatistics: BitwiseCopyable {
     var voluntarySwitches: UInt64 = 0
     var involuntarySwitches: UInt64 = 0
 
-    var systemCalls: UInt64 { polls &+ wakesSent &+ wakesReceived &+ yields &+ questions }
+    var systemCalls: UInt64 { polls &+ barriers &+ wakesSent &+ wakesReceived &+ yields &+ questions }
 }

@@ -355,6 +355,7 @@ final class Shard<L: Link, C: Clock> {
     private func sleep() {
         let waker = state.mesh.waker(of: state.id)
         waker.announceSleep()
+        if waker.isAsymmetric { state.loop.barriers &+= 1 }
         defer { if waker.awake() { state.loop.wakesReceived &+= 1 } }
         if kicks.isHolding { flush() }
         // After the announcement: a message published before it would otherwise be slept over.

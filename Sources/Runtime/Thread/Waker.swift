@@ -19,8 +19,8 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
     /// The sleeper's own, on another cache line.
     @usableFromInline let own: UnsafeMutablePointer<SleeperState>
 
-    /// The sleeper's fence is everybody's.
-    @usableFromInline let isAsymmetric: Bool
+    /// The sleeper's fence is everybody's: `announceSleep` makes a system call.
+    public let isAsymmetric: Bool
 
     /// The process is registered for `apus_membarrier`.
     private static let isRegistered = apus_register_membarrier()
