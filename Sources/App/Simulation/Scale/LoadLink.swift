@@ -216,7 +216,7 @@ final class LoadLink: Link {
         client.pointee.expected &+= UInt32(bytes)
         client.pointee.due -= bytes
         guard client.pointee.due == 0 else { return }
-        completed.pointee &+= UInt64(pipeline)
+        apus_store_release_u64(completed, completed.pointee &+ UInt64(pipeline))
         becomeReady(client - clients)
     }
 
