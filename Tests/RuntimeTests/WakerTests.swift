@@ -70,9 +70,10 @@ import Testing
         #expect(!isReadable(waker))
     }
 
-    /// A producer that waits for each element to be taken, and a consumer that sleeps whenever it finds nothing.
-    @Test func noWakeUpIsLost() {
-        let waker = Waker()
+    /// A producer that waits for each element to be taken, and a consumer that sleeps whenever it finds nothing. With the
+    /// sleeper's fence for both, and with a fence each.
+    @Test(arguments: [true, false]) func noWakeUpIsLost(usesMembarrier: Bool) {
+        let waker = Waker(usesMembarrier: usesMembarrier)
         let ring = SPSCRing<UInt64>(capacity: 8)
         defer {
             waker.deallocate()

@@ -32,12 +32,13 @@ public struct Waker: BitwiseCopyable, @unchecked Sendable {
         var owed: UInt64 = 0
     }
 
-    public init() {
+    /// - Parameter usesMembarrier: false: as where the kernel has none.
+    public init(usesMembarrier: Bool = true) {
         descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
         precondition(descriptor >= 0, "no descriptor left for an eventfd")
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
         sleeping = memory.initializeMemory(as: UInt32.self, repeating: 0, count: 32)
-        isAsymmetric = Self.isRegistered
+        isAsymmetric = usesMembarrier && Self.isRegistered
         own = (memory + 128).initializeMemory(as: SleeperState.self, to: SleeperState())
     }
 
